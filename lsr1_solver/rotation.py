@@ -1,0 +1,166 @@
+"""Rotations: axis-angle, matrix, 6D, with derivatives that are safe at zero.
+
+Every function takes numpy arrays or torch tensors and returns the same kind; leading dimensions are free.
+Angles are radians. Matrices act on column vectors, ``v' = R v``.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from array_api_compat import array_namespace
+
+from .arrays import Array
+
+# Below this squared angle (rad^2) the closed forms lose digits to cancellation and their series take over;
+# the series' first neglected term is then under 1e-16.
+_SMALL = 1e-4
+
+
+def cross_matrix(v: Array) -> Array:
+    """The matrix [v]x of the cross product, ``[v]x u = v x u``.
+
+    ``v`` [..., 3] -> [..., 3, 3].
+    """
+    xp = array_namespace(v)
+    x, y, z = v[..., 0], v[..., 1], v[..., 2]
+    zero = xp.zeros_like(x)
+    flat = xp.stack([zero, -z, y, z, zero, -x, -y, x, zero], axis=-1)
+    return xp.reshape(flat, (*v.shape[:-1], 3, 3))
+
+
+def _sine_series(square: Array) -> tuple[Array, Array, Array]:
+    """``sin t / t``, ``(1 - cos t) / t^2`` and ``(t - sin t) / t^3`` from ``t^2``, smooth at zero."""
+    xp = array_namespace(square)
+    small = square < _SMALL
+    safe = xp.where(small, xp.ones_like(square), square)
+    angle = xp.sqrt(safe)
+    sine = xp.sin(angle) / angle
+    versine = (1 - xp.cos(angle)) / safe
+    third = (1 - sine) / safe
+    return (
+        xp.where(small, 1 - square / 6 * (1 - square / 20 * (1 - square / 42)), sine),
+        xp.where(small, 0.5 - square / 24 * (1 - square / 30 * (1 - square / 56)), versine),
+        xp.where(small, 1 / 6 - square / 120 * (1 - square / 42 * (1 - square / 72)), third),
+    )
+
+
+def axis_angle_to_matrix(omega: Array) -> Array:
+    """Rodrigues' formula ``exp([omega]x)``.
+
+    ``omega`` [..., 3] axis-angle, radians -> [..., 3, 3].
+    """
+    return exponential_and_left_jacobian(omega)[0]
+
+
+def exponential_and_left_jacobian(omega: Array) -> tuple[Array, Array]:
+    """``exp([omega]x)`` and its left Jacobian, which share their terms.
+
+    The left Jacobian gives the rotation that a change of ``omega`` adds on the left:
+    ``exp(omega + d) = exp(J d) exp(omega)`` to first order (Sola, Deray, Atchuthan, *A micro Lie theory
+    for state estimation in robotics*, 2018, eq. 145).
+
+    ``omega`` [..., 3] axis-angle, radians -> two arrays [..., 3, 3].
+    """
+    xp = array_namespace(omega)
+    square = xp.sum(omega * omega, axis=-1)
+    sine, versine, third = (c[..., None, None] for c in _sine_series(square))
+    K = cross_matrix(omega)
+    K2 = K @ K
+    eye = xp.eye(3, dtype=omega.dtype, device=omega.device)
+    return eye + sine * K + versine * K2, eye + versine * K + third * K2
+
+
+def matrix_to_quaternion(R: Array) -> Array:
+    """Unit quaternion (w, x, y, z) with w >= 0; Shepperd's method, accurate for every angle.
+
+    ``R`` [..., 3, 3] -> [..., 4].
+    """
+    xp = array_namespace(R)
+    d0, d1, d2 = R[..., 0, 0], R[..., 1, 1], R[..., 2, 2]
+    # The four rows are the same quaternion scaled by 4w, 4x, 4y, 4z: the largest scale is the safe one.
+    w = xp.stack(
+        [
+            1 + d0 + d1 + d2,
+            R[..., 2, 1] - R[..., 1, 2],
+            R[..., 0, 2] - R[..., 2, 0],
+            R[..., 1, 0] - R[..., 0, 1],
+        ],
+        axis=-1,
+    )
+    x = xp.stack(
+        [w[..., 1], 1 + d0 - d1 - d2, R[..., 0, 1] + R[..., 1, 0], R[..., 0, 2] + R[..., 2, 0]], axis=-1
+    )
+    y = xp.stack([w[..., 2], x[..., 2], 1 - d0 + d1 - d2, R[..., 1, 2] + R[..., 2, 1]], axis=-1)
+    z = xp.stack([w[..., 3], x[..., 3], y[..., 3], 1 - d0 - d1 + d2], axis=-1)
+    rows = xp.stack([w, x, y, z], axis=-2)
+    scales = xp.stack([w[..., 0], x[..., 1], y[..., 2], z[..., 3]], axis=-1)
+    best = xp.argmax(scales, axis=-1)
+    chosen = xp.sum(
+        rows * xp.astype(xp.arange(4, device=R.device) == best[..., None], R.dtype)[..., None], axis=-2
+    )
+    chosen = chosen / xp.sqrt(xp.sum(chosen * chosen, axis=-1))[..., None]
+    return xp.where(chosen[..., :1] < 0, -chosen, chosen)
+
+
+def quaternion_to_axis_angle(q: Array) -> Array:
+    """Axis-angle with an angle in [0, pi] of a unit quaternion (w, x, y, z).
+
+    ``q`` [..., 4] -> [..., 3], radians.
+    """
+    xp = array_namespace(q)
+    q = xp.where(q[..., :1] < 0, -q, q)
+    w, v = q[..., 0], q[..., 1:]
+    square = xp.sum(v * v, axis=-1)
+    small = square < 1e-12
+    norm = xp.sqrt(xp.where(small, xp.ones_like(square), square))
+    scale = xp.where(small, 2 + square / 3, 2 * xp.atan2(norm, w) / norm)
+    return v * scale[..., None]
+
+
+def matrix_to_axis_angle(R: Array) -> Array:
+    """The logarithm of a rotation, with an angle in [0, pi].
+
+    ``R`` [..., 3, 3] -> [..., 3], radians.
+    """
+    return quaternion_to_axis_angle(matrix_to_quaternion(R))
+
+
+def six_d_to_matrix(d6: Array) -> Array:
+    """Gram-Schmidt on two 3-vectors, the first two *columns* of the rotation.
+
+    Zhou et al., *On the Continuity of Rotation Representations in Neural Networks*, CVPR 2019, eq. 15.
+    ``d6`` [..., 6] -> [..., 3, 3].
+    """
+    xp = array_namespace(d6)
+    a, b = d6[..., :3], d6[..., 3:]
+    x = a / xp.sqrt(xp.sum(a * a, axis=-1))[..., None]
+    b = b - xp.sum(x * b, axis=-1)[..., None] * x
+    y = b / xp.sqrt(xp.sum(b * b, axis=-1))[..., None]
+    return xp.stack([x, y, xp.linalg.cross(x, y)], axis=-1)
+
+
+def matrix_to_six_d(R: Array) -> Array:
+    """The first two columns of a rotation (Zhou et al. 2019). ``R`` [..., 3, 3] -> [..., 6]."""
+    xp = array_namespace(R)
+    return xp.concat([R[..., :, 0], R[..., :, 1]], axis=-1)
+
+
+def geodesic_angle(A: Array, B: Array) -> Array:
+    """The angle of ``A^T B``, in [0, pi] radians. ``A``, ``B`` [..., 3, 3] -> [...]."""
+    xp = array_namespace(A)
+    omega = matrix_to_axis_angle(xp.matrix_transpose(A) @ B)
+    return xp.sqrt(xp.sum(omega * omega, axis=-1))
+
+
+def rotation_between(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """The smallest rotation that takes the direction of ``a`` to that of ``b``. [..., 3] each -> [..., 3, 3]."""
+    a = a / np.linalg.norm(a, axis=-1, keepdims=True)
+    b = b / np.linalg.norm(b, axis=-1, keepdims=True)
+    axis = np.cross(a, b)
+    sine = np.linalg.norm(axis, axis=-1, keepdims=True)
+    cosine = np.sum(a * b, axis=-1, keepdims=True)
+    # Opposite directions have no smallest rotation: any axis across a serves.
+    across = np.cross(a, np.eye(3)[np.argmin(np.abs(a), axis=-1)])
+    across /= np.linalg.norm(across, axis=-1, keepdims=True)
+    unit = np.where(sine > 1e-9, axis / np.maximum(sine, 1e-9), across)
+    return axis_angle_to_matrix(unit * np.arctan2(sine, cosine))
