@@ -22,8 +22,18 @@ SMPL_JOINT_NAMES = (
     "left_hand", "right_hand",
 )  # fmt: skip
 SMPL_PARENTS = (-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19, 20, 21)
-# Joints of one depth are neighbours in SMPL's order: forward kinematics takes a level at a time.
-LEVELS = ((1, 4), (4, 7), (7, 10), (10, 15), (15, 18), (18, 20), (20, 22), (22, 24))
+# Joints of one depth are neighbours in SMPL's order, so forward kinematics takes a level at a time:
+# (first joint, last + 1, where the level's parents stand within the level above).
+LEVELS: tuple[tuple[int, int, tuple[int, ...]], ...] = (
+    (1, 4, (0, 0, 0)),
+    (4, 7, (0, 1, 2)),
+    (7, 10, (0, 1, 2)),
+    (10, 15, (0, 1, 2, 2, 2)),
+    (15, 18, (2, 3, 4)),
+    (18, 20, (1, 2)),
+    (20, 22, (0, 1)),
+    (22, 24, (0, 1)),
+)
 JOINT_COUNT = len(SMPL_JOINT_NAMES)
 
 
@@ -108,31 +118,42 @@ def rest_joints(body: BodyModel, betas: Array) -> Array:
     return base + xp.reshape(betas @ flat, (-1, JOINT_COUNT, 3))
 
 
-def forward_kinematics(rotations: Array, joints: Array) -> tuple[Array, Array]:
-    """World rotations and positions of the joints, one level of the tree at a time.
+def forward_kinematics(rotations: Array, bones: Array) -> Array:
+    """World transforms of the joints, one level of the tree at a time.
 
-    ``rotations`` [B, 24, 3, 3] in the parent's frame; ``joints`` [B, 24, 3] rest positions, metres.
-    Returns ``G`` [B, 24, 3, 3] and positions [B, 24, 3]; the pelvis stays at its rest position.
+    ``rotations`` [B, 24, 3, 3] in the parent's frame; ``bones`` [B, 24, 3] rest offsets from the parent
+    (the root's: where the pelvis stands), metres. Returns [B, 24, 4, 4]: rotation ``[..., :3, :3]`` and
+    position ``[..., :3, 3]`` of each joint.
     """
     xp = array_namespace(rotations)
-    parents = xp.asarray(SMPL_PARENTS[1:], device=rotations.device)
-    bones = joints[:, 1:] - xp.take(joints, parents, axis=1)
-    G, positions = [rotations[:, :1]], [joints[:, :1]]
-    start = 0
-    for first, last in LEVELS:
-        above = xp.asarray([p - start for p in SMPL_PARENTS[first:last]], device=rotations.device)
-        G_parent = xp.take(G[-1], above, axis=1)
-        offset = (G_parent @ bones[:, first - 1 : last - 1, :, None])[..., 0]
-        positions.append(xp.take(positions[-1], above, axis=1) + offset)
-        G.append(G_parent @ rotations[:, first:last])
-        start = first
-    return xp.concat(G, axis=1), xp.concat(positions, axis=1)
+    last_row = xp.asarray([[0.0, 0.0, 0.0, 1.0]], dtype=rotations.dtype, device=rotations.device)
+    last_row = xp.broadcast_to(last_row, (*rotations.shape[:2], 1, 4))
+    local = xp.concat([xp.concat([rotations, bones[..., None]], axis=-1), last_row], axis=-2)
+    levels = [local[:, :1]]
+    for first, last, above in LEVELS:
+        parents = levels[-1]
+        width = last - first
+        if above == (0,) * width:  # one parent for the level: broadcasting serves
+            parents = parents[:, :1]
+        elif above == tuple(range(above[0], above[0] + width)):  # neighbours: a view serves
+            parents = parents[:, above[0] : above[0] + width]
+        else:
+            parents = xp.take(parents, xp.asarray(above, device=rotations.device), axis=1)
+        levels.append(parents @ local[:, first:last])
+    return xp.concat(levels, axis=1)
+
+
+def bone_offsets(joints: Array) -> Array:
+    """Each joint's rest offset from its parent, the root's from the origin. [B, 24, 3] -> [B, 24, 3]."""
+    xp = array_namespace(joints)
+    parents = xp.asarray(SMPL_PARENTS[1:], device=joints.device)
+    return xp.concat([joints[:, :1], joints[:, 1:] - xp.take(joints, parents, axis=1)], axis=1)
 
 
 def posed_joints(body: BodyModel, pose: BodyPose) -> Array:
     """The positions of SMPL's 24 joints. -> [B, 24, 3], metres."""
-    _, positions = forward_kinematics(local_rotations(pose), rest_joints(body, pose.betas))
-    return positions + pose.transl[:, None]
+    world = forward_kinematics(local_rotations(pose), bone_offsets(rest_joints(body, pose.betas)))
+    return world[..., :3, 3] + pose.transl[:, None]
 
 
 def local_rotations(pose: BodyPose) -> Array:
@@ -157,7 +178,8 @@ def skin(body: BodyModel, pose: BodyPose) -> Array:
     v = constant(body.v_template) + xp.reshape(pose.betas @ shaped, (-1, vertex_count, 3))
     rotations = local_rotations(pose)
     joints = rest_joints(body, pose.betas)
-    G, positions = forward_kinematics(rotations, joints)
+    world = forward_kinematics(rotations, bone_offsets(joints))
+    G, positions = world[..., :3, :3], world[..., :3, 3]
     if body.posedirs is not None:
         feature = xp.reshape(rotations[:, 1:] - xp.eye(3, dtype=v.dtype, device=v.device), (v.shape[0], -1))
         v = v + xp.reshape(feature @ constant(body.posedirs.reshape(-1, 207).T), v.shape)

@@ -153,7 +153,10 @@ def geodesic_angle(A: Array, B: Array) -> Array:
 
 
 def rotation_between(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """The smallest rotation that takes the direction of ``a`` to that of ``b``. [..., 3] each -> [..., 3, 3]."""
+    """The smallest rotation that takes the direction of ``a`` to that of ``b``.
+
+    [..., 3] each -> [..., 3, 3].
+    """
     a = a / np.linalg.norm(a, axis=-1, keepdims=True)
     b = b / np.linalg.norm(b, axis=-1, keepdims=True)
     axis = np.cross(a, b)

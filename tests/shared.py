@@ -1,6 +1,7 @@
 """Where the tests find data that is no part of the product: motion capture, detectors' files, cases.
 
-The folder lies beside the checkout as `shared`, or where LSR1_SHARED says. Tests that need it are skipped without it.
+The folder lies beside the checkout as `shared`, or where LSR1_SHARED says. Without it, tests that need it
+are skipped.
 """
 
 import os
