@@ -28,6 +28,14 @@ def cross_matrix(v: Array) -> Array:
     return xp.reshape(flat, (*v.shape[:-1], 3, 3))
 
 
+def cross(a: Array, b: Array) -> Array:
+    """The cross product of 3-vectors, [..., 3] each, without the overhead of the libraries' general one."""
+    xp = array_namespace(a)
+    a0, a1, a2 = a[..., 0], a[..., 1], a[..., 2]
+    b0, b1, b2 = b[..., 0], b[..., 1], b[..., 2]
+    return xp.stack([a1 * b2 - a2 * b1, a2 * b0 - a0 * b2, a0 * b1 - a1 * b0], axis=-1)
+
+
 def _sine_series(square: Array) -> tuple[Array, Array, Array]:
     """``sin t / t``, ``(1 - cos t) / t^2`` and ``(t - sin t) / t^3`` from ``t^2``, smooth at zero."""
     xp = array_namespace(square)
@@ -63,11 +71,16 @@ def exponential_and_left_jacobian(omega: Array) -> tuple[Array, Array]:
     """
     xp = array_namespace(omega)
     square = xp.sum(omega * omega, axis=-1)
-    sine, versine, third = (c[..., None, None] for c in _sine_series(square))
+    sine, versine, third = _sine_series(square)
     K = cross_matrix(omega)
-    K2 = K @ K
+    outer = omega[..., :, None] * omega[..., None, :]
     eye = xp.eye(3, dtype=omega.dtype, device=omega.device)
-    return eye + sine * K + versine * K2, eye + versine * K + third * K2
+
+    def combine(identity: Array, cross: Array, product: Array) -> Array:
+        return identity[..., None, None] * eye + cross[..., None, None] * K + product[..., None, None] * outer
+
+    # [omega]x^2 = omega omega^T - |omega|^2 I
+    return combine(1 - versine * square, sine, versine), combine(1 - third * square, versine, third)
 
 
 def matrix_to_quaternion(R: Array) -> Array:
@@ -136,7 +149,7 @@ def six_d_to_matrix(d6: Array) -> Array:
     x = a / xp.sqrt(xp.sum(a * a, axis=-1))[..., None]
     b = b - xp.sum(x * b, axis=-1)[..., None] * x
     y = b / xp.sqrt(xp.sum(b * b, axis=-1))[..., None]
-    return xp.stack([x, y, xp.linalg.cross(x, y)], axis=-1)
+    return xp.stack([x, y, cross(x, y)], axis=-1)
 
 
 def matrix_to_six_d(R: Array) -> Array:

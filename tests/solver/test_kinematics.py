@@ -1,0 +1,105 @@
+import numpy as np
+import pytest
+import torch
+
+from lsr1_solver.body_model import BodyPose, posed_joints, rest_joints, skin
+from lsr1_solver.errors import FitError
+from lsr1_solver.kinematics import PELVIS, PosedChain, keypoint_chain, pose_chain, pull_back, row_jacobian
+from lsr1_solver.rotation import axis_angle_to_matrix, matrix_to_axis_angle
+from tests.solver.bodies import random_body
+
+BODY = random_body()
+LANDMARKS = tuple(BODY.landmarks)
+CHAIN = keypoint_chain(BODY, LANDMARKS)
+
+
+def problem(batch: int, angle: float, seed: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    """Centres and parameters with rotation vectors of the given length."""
+    rng = np.random.default_rng(seed)
+    centre = axis_angle_to_matrix(rng.normal(scale=0.5, size=(batch, 24, 3)))
+    axis = rng.normal(size=(batch, 24, 3))
+    omega = angle * axis / np.linalg.norm(axis, axis=-1, keepdims=True)
+    return centre, np.concatenate([omega.reshape(batch, -1), rng.normal(size=(batch, 13))], axis=1)
+
+
+def naive_points(centre: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """Landmarks taken from the whole skinned mesh and the posed joints."""
+    local = axis_angle_to_matrix(x[:, :72].reshape(-1, 24, 3)) @ centre
+    omega = matrix_to_axis_angle(local)
+    betas = x[:, 75:]
+    transl = x[:, PELVIS] - rest_joints(BODY, betas)[:, 0]
+    pose = BodyPose(omega[:, 0], omega[:, 1:], betas, transl)
+    vertices, joints = skin(BODY, pose), posed_joints(BODY, pose)
+    points = []
+    for mark in BODY.landmarks.values():
+        on_mesh = np.tensordot(vertices[:, list(mark.vertices)], np.array(mark.vertex_weights), (1, 0))
+        points.append(
+            on_mesh + np.tensordot(joints[:, list(mark.joints)], np.array(mark.joint_weights), (1, 0))
+        )
+    return np.stack(points, axis=1)
+
+
+def test_points_are_those_of_the_skinned_mesh() -> None:
+    centre, x = problem(5, 1.0)
+    assert np.abs(pose_chain(CHAIN, centre, x).points - naive_points(centre, x)).max() < 1e-12
+
+
+def point_jacobian(posed: PosedChain) -> np.ndarray:
+    """Rows along the three axes: the whole Jacobian of the points, [B, K, 3, P]."""
+    axes = np.broadcast_to(np.eye(3), (*posed.points.shape[:2], 3, 3))
+    return row_jacobian(CHAIN, posed, axes).reshape(*axes.shape[:3], -1)
+
+
+@pytest.mark.parametrize("angle", [0.0, 1e-5, 0.009, 0.011, 1.0, np.pi - 1e-4])
+def test_jacobian_agrees_with_finite_differences(angle: float) -> None:
+    centre, x = problem(2, angle)
+    J = point_jacobian(pose_chain(CHAIN, centre, x))
+    step = 1e-5
+    for i in range(x.shape[1]):
+        dx = np.zeros_like(x)
+        dx[:, i] = step
+        above, below = (pose_chain(CHAIN, centre, x + s * dx).points for s in (1, -1))
+        assert np.abs((above - below) / (2 * step) - J[..., i]).max() < 1e-8
+
+
+@pytest.mark.parametrize("angle", [0.0, 1.0, np.pi - 1e-4])
+def test_pull_back_is_the_transposed_jacobian(angle: float) -> None:
+    centre, x = problem(3, angle)
+    posed = pose_chain(CHAIN, centre, x)
+    force = np.random.default_rng(2).normal(size=posed.points.shape)
+    by_jacobian = np.einsum("bkc,bkcp->bp", force, point_jacobian(posed))
+    assert np.abs(pull_back(CHAIN, posed, force) - by_jacobian).max() < 1e-12
+
+
+@pytest.mark.parametrize("angle", [1e-9, 1.0, np.pi - 1e-4])
+def test_pull_back_agrees_with_autograd(angle: float) -> None:
+    centre, x = problem(3, angle)
+    force = np.random.default_rng(2).normal(size=(3, len(LANDMARKS), 3))
+    leaf = torch.tensor(x, requires_grad=True)
+    chain = CHAIN.to(leaf)
+    points = pose_chain(chain, torch.tensor(centre), leaf).points
+    (points * torch.tensor(force)).sum().backward()
+    assert leaf.grad is not None
+    gradient = pull_back(CHAIN, pose_chain(CHAIN, centre, x), force)
+    assert np.abs(leaf.grad.numpy() - gradient).max() < 1e-6
+
+
+def test_numpy_and_torch_run_the_same_lines() -> None:
+    centre, x = problem(4, 0.7)
+    force = np.random.default_rng(2).normal(size=(4, len(LANDMARKS), 3))
+    axes = np.random.default_rng(3).normal(size=(4, len(LANDMARKS), 2, 3))
+    posed = pose_chain(CHAIN, centre, x)
+    chain = CHAIN.to(torch.tensor(x))
+    twin = pose_chain(chain, torch.tensor(centre), torch.tensor(x))
+    assert np.allclose(twin.points.numpy(), posed.points, atol=1e-12)
+    assert np.allclose(
+        pull_back(chain, twin, torch.tensor(force)).numpy(), pull_back(CHAIN, posed, force), atol=1e-12
+    )
+    assert np.allclose(
+        row_jacobian(chain, twin, torch.tensor(axes)).numpy(), row_jacobian(CHAIN, posed, axes), atol=1e-12
+    )
+
+
+def test_a_missing_landmark_is_named() -> None:
+    with pytest.raises(FitError, match="'tail'"):
+        keypoint_chain(BODY, ["pelvis", "tail"])
