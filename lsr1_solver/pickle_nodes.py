@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Never
 
 import numpy as np
@@ -96,7 +97,7 @@ class _Scalar(metaclass=_Sealed):
 class StatefulNode(metaclass=_Sealed):
     """An object that is its attributes, which come as state."""
 
-    attributes: Mapping[str, object]
+    attributes: Mapping[str, object] = MappingProxyType({})
 
     def __setstate__(self, state: dict[str, object]) -> None:
         self.attributes = dict(state)

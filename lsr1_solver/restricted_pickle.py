@@ -35,6 +35,8 @@ _DAMAGE = (
     OverflowError, RecursionError, TypeError, ValueError,
 )  # fmt: skip
 _DEEPEST = 50
+# A sparse matrix may claim any size; SMPL's regressors have 165,360 entries.
+_LARGEST_MATRIX = 10**8
 
 
 class _Unpickler(pickle.Unpickler):
@@ -149,19 +151,22 @@ def _add(node: ChumpyAdd, recurse: _Recurse) -> np.ndarray:
 
 
 def _compressed(node: SparseNode, recurse: _Recurse) -> np.ndarray:
-    shape = sparse_shape(node)
-    if shape is None:
-        raise ValueError("a sparse matrix without a shape")
+    shape = _matrix_shape(node)
     dense_from = dense_from_rows if isinstance(node, SparseRows) else dense_from_columns
     return dense_from(shape, *(recurse(node[key]) for key in ("data", "indices", "indptr")))
 
 
-def _coordinates(node: SparseCoordinates, recurse: _Recurse) -> np.ndarray:
+def _matrix_shape(node: SparseNode) -> tuple[int, ...]:
     shape = sparse_shape(node)
+    if shape is None or len(shape) != 2 or shape[0] * shape[1] > _LARGEST_MATRIX:
+        raise ValueError(f"a sparse matrix of shape {shape}")
+    return shape
+
+
+def _coordinates(node: SparseCoordinates, recurse: _Recurse) -> np.ndarray:
+    shape = _matrix_shape(node)
     coords = node.attributes.get("coords")
     rows, columns = coords if isinstance(coords, tuple) else (node["row"], node["col"])
-    if shape is None:
-        raise ValueError("a sparse matrix without a shape")
     dense = np.zeros(shape)
     np.add.at(dense, (recurse(rows), recurse(columns)), recurse(node["data"]))
     return dense
