@@ -1,0 +1,212 @@
+"""The energy of a fit in whitened coordinates, with its analytic gradient and its Gauss-Newton form.
+
+The parameters are ``x = offset + spread * (A z)``: 24 rotation vectors around given centres, the pelvis and
+the betas, where ``A A^T`` is the prior's covariance. In ``z`` the prior is half the squared length, and one
+unit of every coordinate is one standard deviation, so no minimizer needs to know radians from metres.
+
+    E(z) = sum_k c_k rho(|reprojection_k| / 1 % of the height) + limits + 3D keypoints + w |z|^2 / 2
+    rho(r) = delta^2 (sqrt(1 + r^2 / delta^2) - 1)                                       (pseudo-Huber)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+from array_api_compat import array_namespace
+
+from .arrays import Array
+from .kinematics import KeypointChain, PosedChain, pose_chain, pull_back, row_jacobian
+from .limits import LimitResidual, limit_residual
+from .minimizer import choose
+
+# Metres: a point nearer than this to the camera's plane is taken to be there, and its residual is flat.
+NEAREST = 0.05
+
+
+@dataclass(frozen=True, eq=False)
+class Objective:
+    """B independent problems with n unknowns each, on numpy or torch.
+
+    ``centre`` [B, 24, 3, 3]; ``offset`` and ``spread`` [B, P]; ``basis`` [P, n] is A. ``target`` [B, K, 2]
+    keypoints on the image plane of a camera that looks along -z; ``confidence`` [B, K]; ``unit`` [B] is 1 %
+    of the person's height on the image plane. ``target_3d`` [B, K, 3] metres in the same axes, of which only
+    the shape counts, not the place, with ``confidence_3d`` [B, K] in 1/metres^2.
+    """
+
+    chain: KeypointChain
+    centre: Array
+    offset: Array
+    spread: Array
+    basis: Array
+    target: Array
+    confidence: Array
+    unit: Array
+    prior_weight: float = 1.0
+    limit_weight: float = 1.0
+    delta: float = 1.5
+    target_3d: Array | None = None
+    confidence_3d: Array | None = None
+
+    @property
+    def dimension(self) -> int:
+        """n, the number of unknowns of one problem."""
+        return self.basis.shape[1]
+
+    def __len__(self) -> int:
+        return self.offset.shape[0]
+
+    def start(self) -> Array:
+        """The prior's centre, z = 0. -> [B, n]."""
+        xp = array_namespace(self.offset)
+        return xp.zeros((len(self), self.dimension), dtype=self.offset.dtype, device=self.offset.device)
+
+    def parameters(self, z: Array) -> Array:
+        """``x`` [B, P] of ``z`` [B, n]."""
+        return self.offset + self.spread * (z @ self.basis.T)
+
+    def pose(self, z: Array) -> PosedChain:
+        """The keypoints and joints at ``z``."""
+        return pose_chain(self.chain, self.centre, self.parameters(z))
+
+    def energy_and_gradient(self, z: Array) -> tuple[Array, Array]:
+        """Each problem's energy [B] and its gradient [B, n]."""
+        posed = self.pose(z)
+        energy, force = self._data_terms(posed.points)
+        limits = limit_residual(posed)
+        return self._gather(z, posed, energy, force, limits)
+
+    def linearize(self, z: Array) -> Linearization:
+        """Energy, gradient and the Gauss-Newton Jacobian at ``z``, sharing the forward pass."""
+        xp = array_namespace(z)
+        posed = self.pose(z)
+        energy, force = self._data_terms(posed.points)
+        limits = limit_residual(posed)
+        energy, gradient = self._gather(z, posed, energy, force, limits)
+        rows = [self._reprojection_rows(posed), self._limit_rows(limits)]
+        if self.target_3d is not None:
+            rows.append(self._rows_3d(posed))
+        J = (xp.concat(rows, axis=1) * self.spread[:, None]) @ self.basis
+        return Linearization(energy, gradient, J, self.prior_weight)
+
+    def select(self, index: np.ndarray | slice) -> Objective:
+        """The chosen problems of the batch."""
+        shared = ("chain", "basis", "prior_weight", "limit_weight", "delta")
+        own = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in shared}
+        return replace(
+            self, **{name: value if value is None else value[index] for name, value in own.items()}
+        )
+
+    def reprojection(self, points: Array) -> tuple[Array, Array, Array]:
+        """Residuals [B, K, 2] in units of 1 % of the height, image-plane points [B, K, 2], depths [B, K]."""
+        xp = array_namespace(points)
+        depth = xp.clip(-points[..., 2], NEAREST, None)
+        plane = points[..., :2] / depth[..., None]
+        return (plane - self.target) / self.unit[:, None, None], plane, depth
+
+    def _data_terms(self, points: Array) -> tuple[Array, Array]:
+        """Energy [B] of the keypoints and its gradient at the points [B, K, 3]."""
+        xp = array_namespace(points)
+        residual, plane, depth = self.reprojection(points)
+        root = xp.sqrt(1 + xp.sum(residual * residual, axis=-1) / self.delta**2)
+        energy = xp.sum(self.confidence * (root - 1), axis=-1) * self.delta**2
+        pull = (self.confidence / (root * depth * self.unit[:, None]))[..., None] * residual
+        along = xp.sum(pull * plane, axis=-1)[..., None] * self._in_front(points)
+        force = xp.concat([pull, along], axis=-1)
+        if self.target_3d is not None:
+            residual_3d, weight = self._residual_3d(points)
+            weighted = weight[..., None] * residual_3d
+            energy = energy + 0.5 * xp.sum(weighted * residual_3d, axis=(1, 2))
+            force = (
+                force + weighted
+            )  # the weighted residuals sum to zero: centring has no gradient of its own
+        return energy, force
+
+    def _in_front(self, points: Array) -> Array:
+        xp = array_namespace(points)
+        return xp.astype(points[..., 2:] < -NEAREST, points.dtype)
+
+    def _residual_3d(self, points: Array) -> tuple[Array, Array]:
+        """Differences [B, K, 3] to the 3D keypoints after their weighted means are aligned, and weights."""
+        xp = array_namespace(points)
+        weight = self.confidence_3d
+        assert weight is not None and self.target_3d is not None
+        total = xp.clip(xp.sum(weight, axis=1), 1e-12, None)
+        difference = points - self.target_3d
+        mean = xp.sum(weight[..., None] * difference, axis=1) / total[:, None]
+        return difference - mean[:, None], weight
+
+    def _gather(
+        self, z: Array, posed: PosedChain, energy: Array, force: Array, limits: LimitResidual
+    ) -> tuple[Array, Array]:
+        """Add limits and prior to the data's energy; chain the forces back to ``z``."""
+        xp = array_namespace(z)
+        energy = energy + 0.5 * self.limit_weight * xp.sum(limits.value * limits.value, axis=-1)
+        energy = energy + 0.5 * self.prior_weight * xp.sum(z * z, axis=-1)
+        by_x = pull_back(self.chain, posed, force) + self.limit_weight * limits.gradient(self.chain.size)
+        return energy, (by_x * self.spread) @ self.basis + self.prior_weight * z
+
+    def _reprojection_rows(self, posed: PosedChain) -> Array:
+        """[B, 2 K, P]; the robust weight is that of iteratively reweighted least squares."""
+        xp = array_namespace(posed.points)
+        residual, plane, depth = self.reprojection(posed.points)
+        root = xp.sqrt(1 + xp.sum(residual * residual, axis=-1) / self.delta**2)
+        scale = xp.sqrt(self.confidence / root) / (depth * self.unit[:, None])
+        eye = xp.eye(2, dtype=plane.dtype, device=plane.device)
+        across = xp.broadcast_to(eye, (*plane.shape, 2))
+        along = (plane * self._in_front(posed.points))[..., None]
+        directions = scale[..., None, None] * xp.concat([across, along], axis=-1)
+        return row_jacobian(self.chain, posed, directions)
+
+    def _limit_rows(self, limits: LimitResidual) -> Array:
+        return self.limit_weight**0.5 * limits.rows(self.chain.size)
+
+    def _rows_3d(self, posed: PosedChain) -> Array:
+        """[B, 3 K, P]: the centring subtracts the weighted mean of the rows."""
+        xp = array_namespace(posed.points)
+        weight = self.confidence_3d
+        assert weight is not None
+        batch, count = weight.shape
+        eye = xp.eye(3, dtype=weight.dtype, device=weight.device)
+        rows = row_jacobian(self.chain, posed, xp.broadcast_to(eye, (batch, count, 3, 3)))
+        rows = xp.reshape(rows, (batch, count, 3, -1))
+        total = xp.clip(xp.sum(weight, axis=1), 1e-12, None)
+        mean = xp.sum(weight[..., None, None] * rows, axis=1) / total[:, None, None]
+        rows = xp.sqrt(weight)[..., None, None] * (rows - mean[:, None])
+        return xp.reshape(rows, (batch, 3 * count, -1))
+
+
+@dataclass(frozen=True, eq=False)
+class Linearization:
+    """Energy [B], gradient [B, n], and the Gauss-Newton matrix ``w I + J^T J`` by its factor J [B, m, n]."""
+
+    energy: Array
+    gradient: Array
+    J: Array
+    prior_weight: float
+
+    def where(self, mask: Array, other: Linearization) -> Linearization:
+        """This one for the problems of ``mask`` [B], the other for the rest."""
+        return Linearization(
+            choose(mask, self.energy, other.energy),
+            choose(mask, self.gradient, other.gradient),
+            choose(mask, self.J, other.J),
+            self.prior_weight,
+        )
+
+    def solve(self, damping: Array) -> Array:
+        """The step ``-(J^T J + (w + damping) I)^-1 gradient``, [B, n], by the smaller of the two systems.
+
+        ``damping`` [B] > 0. With fewer rows than unknowns (m < n) the identity
+        ``(c I + J^T J)^-1 = (I - J^T (c I + J J^T)^-1 J) / c`` needs an m x m solve only.
+        """
+        xp = array_namespace(self.J)
+        m, n = self.J.shape[1:]
+        transposed = xp.matrix_transpose(self.J)
+        c = (self.prior_weight + damping)[:, None, None]
+        g = self.gradient[..., None]
+        eye = xp.eye(min(m, n), dtype=g.dtype, device=g.device)
+        if m >= n:
+            return -xp.linalg.solve(c * eye + transposed @ self.J, g)[..., 0]
+        inner = xp.linalg.solve(c * eye + self.J @ transposed, self.J @ g)
+        return -((g - transposed @ inner) / c)[..., 0]
