@@ -1,0 +1,45 @@
+"""Skinning weights of the open body, refined from MakeHuman's for plain linear blend skinning."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def neighbours(quads: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The mesh's edges in both directions. ``quads`` [Q, 4] -> two [E]."""
+    pairs = np.concatenate([np.stack([quads[:, i], quads[:, (i + 1) % 4]], axis=1) for i in range(4)])
+    pairs = np.unique(np.concatenate([pairs, pairs[:, ::-1]]), axis=0)
+    return pairs[:, 0], pairs[:, 1]
+
+
+def smooth(weights: np.ndarray, quads: np.ndarray, rounds: int, amount: np.ndarray) -> np.ndarray:
+    """Weights averaged over the mesh's edges, ``amount`` [V] of the way in each round."""
+    start, end = neighbours(quads)
+    degree = np.bincount(start, minlength=len(weights))[:, None]
+    for _ in range(rounds):
+        mean = np.zeros_like(weights)
+        np.add.at(mean, start, weights[end])
+        weights = weights + amount[:, None] * (mean / np.maximum(degree, 1) - weights)
+    return weights
+
+
+def refine(weights: np.ndarray, v: np.ndarray, joints: np.ndarray, quads: np.ndarray) -> np.ndarray:
+    """The weights to ship, from the folded ones. ``v`` [V, 3] and ``joints`` [24, 3] in the T-pose."""
+    del joints
+    return smooth(weights, quads, 2, np.full(len(v), 0.5))
+
+
+def four_a_vertex(weights: np.ndarray, mirror: np.ndarray) -> np.ndarray:
+    """The same on both sides, the four largest a vertex, summing to 1. [V, 24] -> [V, 24]."""
+    from lsr1_solver.body_model import SMPL_JOINT_NAMES
+
+    other = {"left": "right", "right": "left"}
+    swap = [
+        SMPL_JOINT_NAMES.index(f"{other[side]}_{rest}") if (side := name.partition("_")[0]) in other
+        and (rest := name.partition("_")[2]) else index
+        for index, name in enumerate(SMPL_JOINT_NAMES)
+    ]
+    weights = (weights + weights[mirror][:, swap]) / 2
+    fifth = np.sort(weights, axis=1)[:, -5]
+    weights = np.where(weights > np.maximum(fifth, 1e-3)[:, None], weights, 0.0)
+    return weights / weights.sum(axis=1, keepdims=True)
