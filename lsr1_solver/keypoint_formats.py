@@ -7,6 +7,7 @@ that it marks (see ``BodyModel.landmarks``). Left is always the subject's left.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -207,3 +208,39 @@ def keypoint_format(chosen: str | KeypointFormat) -> KeypointFormat:
     if found is None:
         raise FitError(f"There is no keypoint format {chosen!r}; choose one of {', '.join(FORMATS)}.")
     return found
+
+
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[LR])(?=[A-Z][a-z])")
+_SIDE_TOKENS = {"l": "left", "left": "left", "r": "right", "right": "right"}
+_SYNONYMS = {
+    "midhip": "mid_hip", "hip_center": "mid_hip", "hips": "mid_hip", "top_head": "head_top",
+    "headtop": "head_top", "crown": "head_top", "bigtoe": "big_toe", "smalltoe": "small_toe",
+    "toe": "big_toe", "foot_index": "big_toe",
+}  # fmt: skip
+
+
+def plain_name(name: str) -> str:
+    """A keypoint's name in one spelling: LBigToe, "big toe (left)" and left_bigtoe are left_big_toe."""
+    tokens = [t for t in re.split(r"[^a-z0-9]+", _CAMEL.sub("_", name.strip()).lower()) if t]
+    sides = [_SIDE_TOKENS[t] for t in tokens if t in _SIDE_TOKENS]
+    part = "_".join(t for t in tokens if t not in _SIDE_TOKENS)
+    part = _SYNONYMS.get(part, part)
+    if not sides:
+        return "mid_hip" if part == "hip" else part
+    return f"mouth_{sides[0]}" if part == "mouth" else f"{sides[0]}_{part}"
+
+
+def format_of_names(names: Sequence[str]) -> KeypointFormat:
+    """The format with these names in this order, or else a format made for them.
+
+    A format made here marks the landmarks whose names it knows. A bare "head" is not among them: some mean
+    its middle and some its top.
+    """
+    plain = [plain_name(name) for name in names]
+    for known in FORMATS.values():
+        # The points of faces and hands have no common names.
+        own = [plain_name(name) for name in known.names[:26]]
+        if len(known) == len(plain) and sum(map(str.__eq__, own, plain)) >= 0.9 * len(own):
+            return known
+    joints = tuple(None if name == "head" else _MARKS.get(name) for name in plain)
+    return KeypointFormat(f"CUSTOM_{len(names)}", tuple(names), (), joints)
