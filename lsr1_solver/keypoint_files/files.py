@@ -141,9 +141,7 @@ def _read_json(text: str, place: str) -> Clip:
             ) from error
     except RecursionError:
         raise FitError(f"{place} nests too deep for a keypoint file; right is {_KNOWN}.") from None
-    for claims, read in _log = logging.getLogger(__name__)
-
-_JSON_READERS:
+    for claims, read in _JSON_READERS:
         if claims(document):
             return read(document, place)
     if document in ([], {}):
