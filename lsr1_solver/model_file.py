@@ -13,7 +13,7 @@ import numpy as np
 from .body_model import JOINT_COUNT, SMPL_JOINT_NAMES, SMPL_PARENTS, BodyModel, Landmark
 from .errors import FitError
 from .restricted_pickle import dense_from_columns, load_restricted, sparse_shape, to_array
-from .smpl_landmarks import SMPL_VERTEX_COUNT, joint_landmarks, landmarks_of_joints, smpl_landmarks
+from .smpl_landmarks import SMPL_VERTEX_COUNT, complete_landmarks, smpl_landmarks
 
 _log = logging.getLogger(__name__)
 
@@ -177,7 +177,7 @@ def _joint_regressor(file: _File, V: int) -> np.ndarray:
 
 def _landmarks(file: _File, V: int) -> dict[str, Landmark]:
     if not file.has("landmark_names"):
-        return smpl_landmarks() if V == SMPL_VERTEX_COUNT else landmarks_of_joints()
+        return smpl_landmarks() if V == SMPL_VERTEX_COUNT else complete_landmarks({})
     names = file.array("landmark_names").astype(str)
     vertices = file.indices("landmark_vertices", (names.size, None), V)
     weights = file.numbers("landmark_weights", vertices.shape)
@@ -185,7 +185,7 @@ def _landmarks(file: _File, V: int) -> dict[str, Landmark]:
         str(name): Landmark(vertices=tuple(v[w != 0].tolist()), vertex_weights=tuple(w[w != 0].tolist()))
         for name, v, w in zip(names.ravel(), vertices, weights, strict=True)
     }
-    return joint_landmarks() | own
+    return complete_landmarks(own)
 
 
 def _read_values(file: IO[bytes], name: str) -> Mapping[str, object]:

@@ -1,8 +1,7 @@
-"""Where the points of keypoint formats lie on a body of SMPL's own topology, as facts about that topology.
+"""Where the points of keypoint formats lie on a body, from what is known of SMPL's topology and of joints.
 
 Vertex numbers: smplx's ``vertex_ids`` (Pavlakos et al., *Expressive Body Capture*, CVPR 2019) and, for the
-top of the head, SMPL-Anthropometry. What has no known vertex is a sum of joints and of those vertices; its
-weights were fitted to the open body's landmarks by ``assets/make_landmark_weights.py``.
+top of the head, SMPL-Anthropometry. What has no known vertex is a sum of joints and of other landmarks.
 """
 
 from __future__ import annotations
@@ -27,55 +26,54 @@ SMPL_LANDMARK_VERTICES = {
     "left_pinky_tip": 2673, "right_pinky_tip": 6133,
 }  # fmt: skip
 
-# The left side and the middle; the right side is its mirror.
-_OF_JOINTS: dict[str, dict[str, float]] = {
-    "coco_left_shoulder": {"left_shoulder": 1.0},
+# Points as sums of joints and of other points: the left side and the middle, the right side is the mirror.
+# Each stays fixed to one bone, so that it holds in any pose. Weights are least squares fits to the open body
+# over its shapes, except the hips'.
+_SUMS: dict[str, dict[str, float]] = {
+    "coco_left_shoulder": {"left_shoulder": 0.955, "neck": 0.255, "left_collar": -0.21},
     "coco_left_elbow": {"left_elbow": 1.0},
     "coco_left_wrist": {"left_wrist": 1.0},
-    "coco_left_hip": {"left_hip": 1.3, "right_hip": -0.3},
+    # SMPL's hip joints stand 0.14 m apart, the heads of the thigh bones and COCO's hips about 0.19 m.
+    "coco_left_hip": {"left_hip": 1.18, "right_hip": -0.18},
     "coco_left_knee": {"left_knee": 1.0},
-    "coco_left_ankle": {"left_ankle": 1.0},
-}
-_OF_VERTICES: dict[str, dict[str, float]] = {
+    "coco_left_ankle": {"left_ankle": 0.96, "left_knee": 0.04},
+    "coco_neck": {"coco_left_shoulder": 0.5, "coco_right_shoulder": 0.5},
+    "coco_mid_hip": {"coco_left_hip": 0.5, "coco_right_hip": 0.5},
+    "upper_neck": {"neck": 0.6, "head": 0.4},
     "left_eye_inner": {"left_eye": 0.75, "right_eye": 0.25},
-}
-_MIDPOINTS = {
-    "coco_neck": ("coco_left_shoulder", "coco_right_shoulder"),
-    "coco_mid_hip": ("coco_left_hip", "coco_right_hip"),
-}
-
-
-def joint_landmarks() -> dict[str, Landmark]:
-    """SMPL's 24 joints under their names: landmarks of every body."""
-    return {name: Landmark(joints=(j,), joint_weights=(1.0,)) for j, name in enumerate(SMPL_JOINT_NAMES)}
-
-
-def landmarks_of_joints() -> dict[str, Landmark]:
-    """What joints alone can tell: SMPL's joints and COCO's body points, for a mesh of unknown topology."""
-    sums = _both_sides(_OF_JOINTS)
-    sums |= {name: _mean(sums[a], sums[b]) for name, (a, b) in _MIDPOINTS.items()}
-    return joint_landmarks() | {name: _landmark(weights) for name, weights in sums.items()}
+    "left_eye_outer": {"left_eye": 0.85, "left_ear": 0.15},
+    # As far below the tip of the nose as the eyes are above it, and back on the cheeks.
+    "mouth_left": {
+        "nose": 1.89, "left_eye": -0.645, "right_eye": -0.645, "left_ear": 0.36, "right_ear": 0.04,
+    },
+    "left_thumb_knuckle": {"left_wrist": 0.48, "left_thumb_tip": 0.52},
+    "left_index_knuckle": {
+        "left_hand": 0.82, "left_wrist": 0.11, "left_index_tip": 0.31, "left_pinky_tip": -0.24,
+    },
+    "left_pinky_knuckle": {
+        "left_hand": 0.75, "left_wrist": 0.08, "left_index_tip": -0.31, "left_pinky_tip": 0.48,
+    },
+}  # fmt: skip
 
 
 def smpl_landmarks() -> dict[str, Landmark]:
     """The landmarks of a body of SMPL's own 6890 vertices."""
-    single = {
-        name: Landmark(vertices=(v,), vertex_weights=(1.0,)) for name, v in SMPL_LANDMARK_VERTICES.items()
-    }
-    sums = {name: _landmark(weights) for name, weights in _both_sides(_OF_VERTICES).items()}
-    return landmarks_of_joints() | single | sums
-
-
-def _landmark(weights: Mapping[str, float]) -> Landmark:
-    """A weighted sum of joints and of vertices, each by name."""
-    joints = {name: w for name, w in weights.items() if name in SMPL_JOINT_NAMES}
-    vertices = {name: w for name, w in weights.items() if name not in joints}
-    return Landmark(
-        vertices=tuple(SMPL_LANDMARK_VERTICES[name] for name in vertices),
-        vertex_weights=tuple(vertices.values()),
-        joints=tuple(SMPL_JOINT_NAMES.index(name) for name in joints),
-        joint_weights=tuple(joints.values()),
+    return complete_landmarks(
+        {n: Landmark(vertices=(v,), vertex_weights=(1.0,)) for n, v in SMPL_LANDMARK_VERTICES.items()}
     )
+
+
+def complete_landmarks(known: Mapping[str, Landmark]) -> dict[str, Landmark]:
+    """What a body's own landmarks and its joints can tell: the joints, the given points, and sums of these.
+
+    A body without points of its own has SMPL's joints, COCO's limbs and the neck. Given points win over sums.
+    """
+    joints = {n: Landmark(joints=(j,), joint_weights=(1.0,)) for j, n in enumerate(SMPL_JOINT_NAMES)}
+    landmarks = joints | dict(known)
+    for name, weights in _both_sides(_SUMS).items():
+        if name not in landmarks and all(part in landmarks for part in weights):
+            landmarks[name] = _weighted_sum(weights, landmarks)
+    return landmarks
 
 
 def mirrored(name: str) -> str:
@@ -84,12 +82,28 @@ def mirrored(name: str) -> str:
 
 
 def _both_sides(table: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, float]]:
-    left = {name: dict(weights) for name, weights in table.items()}
-    right = {
-        mirrored(name): {mirrored(part): w for part, w in weights.items()} for name, weights in table.items()
-    }
-    return left | right
+    """The table with the right side's rows; each row before those that build on it."""
+    both: dict[str, dict[str, float]] = {}
+    for name, weights in table.items():
+        both[name] = dict(weights)
+        both[mirrored(name)] = {mirrored(part): w for part, w in weights.items()}
+    return both
 
 
-def _mean(a: Mapping[str, float], b: Mapping[str, float]) -> dict[str, float]:
-    return {name: (a.get(name, 0.0) + b.get(name, 0.0)) / 2 for name in a.keys() | b.keys()}
+def _weighted_sum(weights: Mapping[str, float], landmarks: Mapping[str, Landmark]) -> Landmark:
+    vertices: dict[int, float] = {}
+    joints: dict[int, float] = {}
+    for name, weight in weights.items():
+        part = landmarks[name]
+        for total, indices, shares in (
+            (vertices, part.vertices, part.vertex_weights),
+            (joints, part.joints, part.joint_weights),
+        ):
+            for index, share in zip(indices, shares, strict=True):
+                total[index] = total.get(index, 0.0) + weight * share
+    return Landmark(
+        vertices=tuple(vertices),
+        vertex_weights=tuple(vertices.values()),
+        joints=tuple(joints),
+        joint_weights=tuple(joints.values()),
+    )
