@@ -14,6 +14,10 @@ import numpy as np
 _GATE = 0.4
 _GATE_GROWTH = 0.25
 _WIDEST_GATE = 1.2
+# Two tracks that fit as well as each other: the person stays with the older.
+_NEWCOMER = 0.1
+# How near to a track's keypoints a part of a person lies that the detector took for somebody else.
+_PART = 0.1
 # Frames over which a track is bridged while nobody is there, and over which its velocity is believed.
 LONGEST_GAP = 45
 _LONGEST_PREDICTION = 4.0
@@ -26,6 +30,7 @@ class _Track:
     size: float
     velocity: np.ndarray  # [D] a frame
     frame: int
+    seen: int = 1
 
     def predicted(self, frame: int) -> np.ndarray:
         return self.points + self.velocity * min(frame - self.frame, _LONGEST_PREDICTION)
@@ -36,21 +41,23 @@ class _Track:
         if common.sum() > 0:
             moved = (common[:, None] * (points - self.points)).sum(axis=0) / common.sum()
             self.velocity = 0.5 * self.velocity + 0.5 * moved / step
-        seen = confidence > 0
-        self.points = np.where(seen[:, None], points, self.predicted(frame))
-        self.confidence = np.where(seen, confidence, 0.5 * self.confidence)
+        known = confidence > 0
+        self.points = np.where(known[:, None], points, self.predicted(frame))
+        self.confidence = np.where(known, confidence, 0.5 * self.confidence)
         # A crouch is no smaller person: the size falls slowly.
         self.size = max(size, 0.9 * self.size)
         self.frame = frame
+        self.seen += 1
 
 
 def link_people(points: np.ndarray, confidence: np.ndarray, frames: np.ndarray) -> np.ndarray:
     """Which track each of N detections belongs to. -> [N] integers from 0.
 
     ``points`` [N, K, D] (pixels or metres); ``confidence`` [N, K], 0 where missing; ``frames`` [N] the number
-    of each detection's frame, ascending. No two detections of a frame share a track. A track bridges up to
-    LONGEST_GAP frames without a detection; somebody who appears farther away than a person can have moved
-    starts a new one.
+    of each detection's frame, ascending. A track bridges up to LONGEST_GAP frames without a detection;
+    somebody who appears farther away than a person can have moved starts a new one. Two detections of a frame
+    share a track only where they are parts of one person: no keypoint in common, and each where the track
+    expects it.
     """
     labels = np.full(len(points), -1)
     sizes = person_sizes(points, confidence)
@@ -63,10 +70,15 @@ def link_people(points: np.ndarray, confidence: np.ndarray, frames: np.ndarray) 
         here = slice(first, last)
         cost, gate = _costs([tracks[t] for t in active], points[here], confidence[here], sizes[here], frame)
         for row, column in enumerate(assign(np.minimum(cost, gate[:, None]))):
-            if column >= 0 and cost[row, column] < gate[row]:
-                i = first + column
-                labels[i] = active[row]
-                tracks[active[row]].take(points[i], confidence[i], float(sizes[i]), frame)
+            if column < 0 or cost[row, column] >= gate[row]:
+                continue
+            track = tracks[active[row]]
+            others = np.flatnonzero((cost[row] < _PART) & (labels[here] < 0))
+            parts = _parts(track, confidence, first + column, first + others)
+            labels[parts] = active[row]
+            weight = confidence[parts].max(axis=0)
+            # The parts' keypoints are disjoint and missing ones are 0: a sum puts them together.
+            track.take(points[parts].sum(axis=0), weight, float(sizes[parts].max()), frame)
         for i in range(first, last):
             if labels[i] < 0:
                 labels[i] = len(tracks)
@@ -74,6 +86,16 @@ def link_people(points: np.ndarray, confidence: np.ndarray, frames: np.ndarray) 
                 still = np.zeros(points.shape[2])
                 tracks.append(_Track(points[i], confidence[i], float(sizes[i]), still, frame))
     return labels
+
+
+def _parts(track: _Track, confidence: np.ndarray, found: int, others: np.ndarray) -> list[int]:
+    """``found`` and those of ``others`` that add keypoints of the track which it hasn't."""
+    parts = [found]
+    for i in others.tolist():
+        doubled = (confidence[i] * confidence[parts].max(axis=0)).any()
+        if i != found and not doubled and (confidence[i] * track.confidence).any():
+            parts.append(i)
+    return parts
 
 
 def _costs(
@@ -91,7 +113,8 @@ def _costs(
     mean = np.where(total > 0, (common * distance).sum(axis=2) / np.maximum(total, 1e-12), apart)
     size = np.maximum(np.array([t.size for t in tracks])[:, None], sizes)
     waited = np.array([frame - t.frame - 1 for t in tracks])
-    return mean / size, np.minimum(_GATE * (1 + _GATE_GROWTH * waited), _WIDEST_GATE)
+    newcomer = np.array([_NEWCOMER / t.seen for t in tracks])
+    return mean / size + newcomer[:, None], np.minimum(_GATE * (1 + _GATE_GROWTH * waited), _WIDEST_GATE)
 
 
 def _centres(points: np.ndarray, confidence: np.ndarray) -> np.ndarray:

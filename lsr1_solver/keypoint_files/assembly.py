@@ -166,7 +166,8 @@ def _one(seen: Keypoints2D, frame_numbers: np.ndarray) -> Keypoints2D:
         if values is None:
             return None
         full = np.zeros((len(frame_numbers), *values.shape[1:]))
-        full[rows] = values
+        # Parts of a person that were detected apart have different keypoints, and missing ones are 0.
+        np.add.at(full, rows, values)
         return full
 
     xy, confidence = spread(seen.xy), spread(seen.confidence)
