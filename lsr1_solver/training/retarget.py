@@ -3,8 +3,9 @@
 A joint of SMPL turns with the joint of the source that drives it: G_smpl(t) = G_source(t) A with a constant
 A. In the rest pose G_source is the source's rest rotation R, so A = R^T S with S what SMPL's rest bone lacks
 to lie along the source's: for thighs, shins, upper arms and forearms the smallest rotation between the two,
-so that bone directions are exact; for the feet the turn about the vertical; for the trunk, the neck and the
-head nothing, because SMPL's bones there lean though the body stands upright.
+so that bone directions are exact; for the hands that of the forearm; for the feet the turn about the
+vertical; for the trunk, the neck and the head nothing, because SMPL's bones there lean though the body stands
+upright. `limb_twist` then repairs what the sources have wrong about the limbs' turns about themselves.
 """
 
 from __future__ import annotations
@@ -15,10 +16,17 @@ from pathlib import Path
 
 import numpy as np
 
-from ..body_model import JOINT_COUNT, SMPL_JOINT_NAMES, SMPL_PARENTS
+from ..body_model import (
+    JOINT_COUNT,
+    SMPL_JOINT_NAMES,
+    SMPL_PARENTS,
+    bone_offsets,
+    forward_kinematics,
+)
 from ..errors import FitError
 from ..model_file import load_body_model
 from ..rotation import axis_angle_to_matrix, rotation_between
+from .limb_twist import repair_twists
 from .mocap import Clip
 from .sources import SPLITS, Family, SourceClip, read_sources
 
@@ -87,6 +95,8 @@ def retarget(source: SourceClip, rest_joints: np.ndarray) -> Motion:
     clip, family = source.clip, source.family
     drivers = [clip.index(family.driver(joint)) for joint in SMPL_JOINT_NAMES]
     G = clip.rotations[:, drivers] @ _alignment(source, rest_joints)
+    # The arms' turn to SMPL's hinge leaves the hand where it was: that much is the usual pronation.
+    G = repair_twists(G, rest_joints, -np.radians(family.elbow_twist))
     local = G.copy()
     local[:, 1:] = np.swapaxes(G[:, list(SMPL_PARENTS[1:])], -1, -2) @ G[:, 1:]
     hips = [_INDEX["left_hip"], _INDEX["right_hip"]]
@@ -95,6 +105,20 @@ def retarget(source: SourceClip, rest_joints: np.ndarray) -> Motion:
     from_pelvis = rest_joints[hips].mean(axis=0) - rest_joints[0]
     root = scale * middle - G[:, 0] @ from_pelvis
     return Motion(source.name, source.split, source.group, local, root, clip.frame_rate)
+
+
+def world_joints(
+    rotations: np.ndarray, root: np.ndarray, rest_joints: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """World rotations [T, 24, 3, 3] and positions [T, 24, 3] of the joints of a body, metres.
+
+    ``rotations`` [T, 24, 3, 3] in the parents' frames; ``root`` [T, 3]; ``rest_joints`` [24, 3] or
+    [T, 24, 3].
+    """
+    bones = bone_offsets(np.broadcast_to(rest_joints, (len(root), JOINT_COUNT, 3)))
+    bones = np.concatenate([root[:, None], bones[:, 1:]], axis=1)
+    world = forward_kinematics(rotations, bones)
+    return world[..., :3, :3], world[..., :3, 3]
 
 
 def mirror_rotations(rotations: np.ndarray) -> np.ndarray:
@@ -122,6 +146,8 @@ def _alignment(source: SourceClip, rest_joints: np.ndarray) -> np.ndarray:
             bone = rest_joints[_INDEX[f"{side}_{lower}"]] - rest_joints[_INDEX[f"{side}_{upper}"]]
             j = _INDEX[f"{side}_{upper}"]
             S[j] = rotation_between(bone, source_bone(source, side, upper, rest))
+            if lower == "wrist":
+                S[[_INDEX[f"{side}_wrist"], _INDEX[f"{side}_hand"]]] = S[j]
             if upper in _HINGED:
                 twist = np.radians(family.elbow_twist) * (1 if side == "left" else -1)
                 S[j] = S[j] @ axis_angle_to_matrix(twist * bone / np.linalg.norm(bone))

@@ -1,0 +1,187 @@
+"""What retargeting keeps: strips of SMPL's joints below the source skeleton, and a table of measures.
+
+Run from the repository: ``python -m tests.bench.retarget_strips MOCAP_FOLDER -o PICTURES``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from lsr1_solver.body_model import SMPL_JOINT_NAMES, SMPL_PARENTS
+from lsr1_solver.errors import FitError
+from lsr1_solver.rotation import geodesic_angle
+from lsr1_solver.training.retarget import (
+    LIMBS,
+    Motion,
+    open_body_joints,
+    retarget,
+    source_bone,
+    world_joints,
+)
+from lsr1_solver.training.sources import SourceClip, read_sources
+
+STRIPS = (
+    "cmu/35_01",
+    "accad/Female1_A07_Crouch",
+    "accad/Female1_D6_CartWheel",
+    "accad/Male1_B3_Walk",
+    "cmu/60_01_scaled",
+    "cmu/61_05_scaled",
+    "cmu/01_01",
+    "cmu/03_01",
+    "cmu/49_06",
+    "cmu/05_10",
+)
+QUICK = STRIPS[:4]
+_CELL, _ROW, _FIGURES = 150, 260, 12
+_PIXELS_PER_METRE = 110
+_COLOURS = {"left": (30, 90, 220), "right": (215, 60, 40), "": (60, 60, 60), "front": (20, 150, 60)}
+
+
+def limb_errors(source: SourceClip, positions: np.ndarray) -> np.ndarray:
+    """Angles between the limb bones of the body and of the source, degrees. -> [T, 8]."""
+    angles = []
+    for side in ("left", "right"):
+        for upper, lower in LIMBS:
+            a, b = (SMPL_JOINT_NAMES.index(f"{side}_{part}") for part in (upper, lower))
+            bone = positions[:, b] - positions[:, a]
+            target = source_bone(source, side, upper, source.clip.rotations)
+            sine = np.linalg.norm(np.cross(bone, target), axis=-1)
+            angles.append(np.degrees(np.arctan2(sine, (bone * target).sum(axis=-1))))
+    return np.stack(angles, axis=1)
+
+
+def foot_tilt(G: np.ndarray, positions: np.ndarray, frame_rate: float) -> float:
+    """The median angle of the soles with the ground, degrees, while a foot stands (its toes at rest)."""
+    tilts = []
+    for side in ("left", "right"):
+        ankle, toes = (SMPL_JOINT_NAMES.index(f"{side}_{part}") for part in ("ankle", "foot"))
+        moved = np.linalg.norm(np.gradient(positions[:, [ankle, toes]], axis=0), axis=-1).max(axis=1)
+        still = moved * frame_rate < 0.15
+        tilts.append(np.degrees(np.arccos(np.clip(G[still, ankle, 1, 1], -1, 1))))
+    joined = np.concatenate(tilts)
+    return float(np.median(joined)) if joined.size else float("nan")
+
+
+def measure(
+    source: SourceClip, motion: Motion, G: np.ndarray, positions: np.ndarray
+) -> dict[str, float | str]:
+    """One row of the table."""
+    head = SMPL_JOINT_NAMES.index("head")
+    turn = geodesic_angle(motion.rotations[:-1], motion.rotations[1:]) * motion.frame_rate
+    joint_of_fastest = int(np.argmax(turn.max(axis=0)))
+    return {
+        "clip": motion.name,
+        "frames": len(motion.root),
+        "limb_degrees_max": float(limb_errors(source, positions).max()),
+        "sole_tilt_degrees": foot_tilt(G, positions, motion.frame_rate),
+        "head_tilt_degrees": float(np.median(np.degrees(np.arccos(np.clip(G[:, head, 1, 1], -1, 1))))),
+        "lowest_joint_m": float(np.percentile(positions[..., 1].min(axis=1), 5)),
+        "fastest_degrees_per_s": float(np.degrees(turn.max())),
+        "fastest_joint": SMPL_JOINT_NAMES[joint_of_fastest],
+    }
+
+
+def _view(rotation: np.ndarray) -> np.ndarray:
+    """The picture's axes (right, up) [2, 3] for a look at the body from its front left."""
+    yaw = np.arctan2(rotation[0, 2], rotation[2, 2]) + np.radians(40)
+    right = np.array([np.cos(yaw), 0.0, -np.sin(yaw)])
+    towards = np.array([np.sin(yaw), 0.0, np.cos(yaw)])
+    up = np.array([0.0, 1.0, 0.0]) * np.cos(np.radians(12)) - towards * np.sin(np.radians(12))
+    return np.stack([right, up])
+
+
+def _side_of(name: str) -> str:
+    if name.startswith(("left", "Left", "LHip", "LThumb")) or (name[0] == "l" and name[:5] != "lower"):
+        return "left"
+    if name.startswith(("right", "Right", "RHip", "RThumb")) or (name[0] == "r" and name != "root"):
+        return "right"
+    return ""
+
+
+def _figure(
+    draw: ImageDraw.ImageDraw, points: np.ndarray, names: tuple[str, ...], parents: tuple[int, ...]
+) -> None:
+    for j, parent in enumerate(parents):
+        if parent >= 0:
+            ends = [tuple(points[parent]), tuple(points[j])]
+            draw.line(ends, fill=_COLOURS[_side_of(names[j])], width=3)
+
+
+def draw_strip(source: SourceClip, motion: Motion, G: np.ndarray, positions: np.ndarray) -> Image.Image:
+    """Twelve moments: the source above, SMPL's joints below; blue is left, red right, green the front."""
+    clip = source.clip
+    picture = Image.new("RGB", (_CELL * _FIGURES, 2 * _ROW + 20), "white")
+    draw = ImageDraw.Draw(picture)
+    draw.text(
+        (4, 2), f"{motion.name}: above the source, below SMPL; blue left, red right, green front", "black"
+    )
+    scale = np.ptp(positions[0, :, 1]) / max(np.ptp(clip.positions[0, :, 1]), 1e-6)
+    axes = _view(G[0, 0])
+    for column, t in enumerate(np.linspace(0, len(positions) - 1, _FIGURES).astype(int)):
+        for row, (points, names, parents) in enumerate(
+            (
+                (clip.positions[t] * scale, clip.joint_names, clip.parents),
+                (positions[t], SMPL_JOINT_NAMES, SMPL_PARENTS),
+            )
+        ):
+            ground = 20 + row * _ROW + _ROW - 30
+            origin = points[0] * [1.0, 0.0, 1.0]
+
+            def pixels(
+                p: np.ndarray, ground: int = ground, origin: np.ndarray = origin, x: int = column
+            ) -> np.ndarray:
+                q = (p - origin) @ axes.T * _PIXELS_PER_METRE
+                return np.stack([_CELL * (x + 0.5) + q[..., 0], ground - q[..., 1]], axis=-1)
+
+            draw.line([(_CELL * column, ground), (_CELL * (column + 1), ground)], fill=(200, 200, 200))
+            _figure(draw, pixels(points), names, parents)
+            if row:
+                for j in (9, 15):
+                    tick = pixels(np.stack([points[j], points[j] + 0.15 * G[t, j, :, 2]]))
+                    draw.line([tuple(p) for p in tick], fill=_COLOURS["front"], width=2)
+    return picture
+
+
+def main() -> int:
+    """The command line; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("mocap_folder", type=Path)
+    parser.add_argument("-o", "--output", type=Path, help="folder for the pictures")
+    parser.add_argument("--clip", action="append", help="clip names instead of the usual ones")
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    rest_joints = open_body_joints()
+    rows = []
+    for name in arguments.clip or (QUICK if arguments.quick else STRIPS):
+        for source in read_sources(arguments.mocap_folder, rate=30.0, pattern=name):
+            motion = retarget(source, rest_joints)
+            G, positions = world_joints(motion.rotations, motion.root, rest_joints)
+            rows.append(measure(source, motion, G, positions))
+            print(
+                "  ".join(f"{k} {v:.2f}" if isinstance(v, float) else f"{k} {v}" for k, v in rows[-1].items())
+            )
+            if arguments.output:
+                arguments.output.mkdir(parents=True, exist_ok=True)
+                picture = draw_strip(source, motion, G, positions)
+                picture.save(arguments.output / f"{motion.name.replace('/', '_')}.png")
+    if arguments.json:
+        arguments.json.write_text(json.dumps(rows, indent=1))
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except FitError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
