@@ -71,19 +71,30 @@ class Objective:
 
     def energy_and_gradient(self, z: Array) -> tuple[Array, Array]:
         """Each problem's energy [B] and its gradient [B, n]."""
-        posed = self.pose(z)
+        return self.energy_and_pulled_gradient(z, self.pose(z), 0.0)
+
+    def energy_and_pulled_gradient(
+        self, z: Array, posed: PosedChain, pull: Array | float
+    ) -> tuple[Array, Array]:
+        """As ``energy_and_gradient``, of a known pose whose keypoints are pulled by ``pull`` [B, K, 3].
+
+        The pull is the gradient of a further energy at the keypoints; that energy itself is not counted.
+        """
+        xp = array_namespace(z)
         energy, force = self._data_terms(posed.points)
         limits = limit_residual(posed)
-        return self._gather(z, posed, energy, force, limits)
+        energy = energy + 0.5 * self.limit_weight * xp.sum(limits.value * limits.value, axis=-1)
+        energy = energy + 0.5 * self.prior_weight * xp.sum(z * z, axis=-1)
+        by_x = pull_back(self.chain, posed, force + pull)
+        by_x = by_x + self.limit_weight * limits.gradient(self.chain.size)
+        return energy, (by_x * self.spread) @ self.basis + self.prior_weight * z
 
     def linearize(self, z: Array) -> Linearization:
         """Energy, gradient and the Gauss-Newton Jacobian at ``z``, sharing the forward pass."""
         xp = array_namespace(z)
         posed = self.pose(z)
-        energy, force = self._data_terms(posed.points)
-        limits = limit_residual(posed)
-        energy, gradient = self._gather(z, posed, energy, force, limits)
-        rows = [self._reprojection_rows(posed), self._limit_rows(limits)]
+        energy, gradient = self.energy_and_pulled_gradient(z, posed, 0.0)
+        rows = [self._reprojection_rows(posed), self._limit_rows(limit_residual(posed))]
         if self.target_3d is not None:
             rows.append(self._rows_3d(posed))
         J = (xp.concat(rows, axis=1) * self.spread[:, None]) @ self.basis
@@ -135,16 +146,6 @@ class Objective:
         difference = points - self.target_3d
         mean = xp.sum(weight[..., None] * difference, axis=1) / total[:, None]
         return difference - mean[:, None], weight
-
-    def _gather(
-        self, z: Array, posed: PosedChain, energy: Array, force: Array, limits: LimitResidual
-    ) -> tuple[Array, Array]:
-        """Add limits and prior to the data's energy; chain the forces back to ``z``."""
-        xp = array_namespace(z)
-        energy = energy + 0.5 * self.limit_weight * xp.sum(limits.value * limits.value, axis=-1)
-        energy = energy + 0.5 * self.prior_weight * xp.sum(z * z, axis=-1)
-        by_x = pull_back(self.chain, posed, force) + self.limit_weight * limits.gradient(self.chain.size)
-        return energy, (by_x * self.spread) @ self.basis + self.prior_weight * z
 
     def _reprojection_rows(self, posed: PosedChain) -> Array:
         """[B, 2 K, P]; the robust weight is that of iteratively reweighted least squares."""

@@ -134,9 +134,11 @@ def test_a_start_that_is_not_a_number_harms_nobody_else(minimizer: Minimizer[Min
     assert np.all(np.isfinite(states[-1].energy[others]))
 
 
-@pytest.mark.parametrize("kind", [LevenbergMarquardt, LBFGS, SR1])
-def test_convergence_is_noticed(kind: type[LevenbergMarquardt] | type[LBFGS] | type[SR1]) -> None:
-    final = run(kind(tolerance=1e-8), quadratic(), np.zeros((4, 12)), 200)[-1]
+@pytest.mark.parametrize(
+    "minimizer", [LevenbergMarquardt(1e-8), LBFGS(tolerance=1e-8), SR1(tolerance=1e-8)], ids=lambda m: m.name
+)
+def test_convergence_is_noticed(minimizer: Minimizer[MinimizerState]) -> None:
+    final = run(minimizer, quadratic(), np.zeros((4, 12)), 200)[-1]
     assert np.all(final.converged)
     assert np.abs(final.z - quadratic().minimum()).max() < 1e-2
 

@@ -1,0 +1,84 @@
+"""What a fit is asked: a body, a camera, a person's keypoints, a prior, and what must stay as it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from .body_model import SMPL_JOINT_NAMES, BodyModel
+from .camera import Camera
+from .errors import FitError
+from .keypoints import Keypoints2D
+from .pose_prior import PosePrior, load_pose_prior
+
+# A frame with fewer points says too little about 85 parameters to be worth a pose.
+FEWEST_KEYPOINTS = 6
+# What `fixed` may hold besides joint names.
+SHAPE, PLACE = "betas", "transl"
+
+
+@dataclass(frozen=True)
+class Weights:
+    """The weights of the objective's terms.
+
+    ``prior`` multiplies pose and shape prior, ``limits`` the joint limits. ``delta`` is where the robust
+    reprojection error turns from square to linear, in units of 1 % of the person's height. ``sigma_3d`` is
+    the error of 3D keypoints: metres, one standard deviation. ``temporal`` ties the frames of a clip by the
+    accelerations of their joints, 1 being a standard deviation of 1 cm per frame squared; at 0 every frame is
+    on its own.
+    """
+
+    prior: float = 1.0
+    limits: float = 1.0
+    delta: float = 1.5
+    sigma_3d: float = 0.04
+    temporal: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class FitProblem:
+    """One person's keypoints in B frames, seen by a camera.
+
+    ``keypoints_3d`` [B, K, 3] in camera axes, metres: their shape counts, not their place; a point that is
+    not finite is missing. ``fixed`` names what stays as in the initial pose: joints by name ("pelvis" is the
+    root), "betas" for the shape, "transl" for the place. The arrays are never written to.
+
+    Raises FitError where the numbers of frames disagree, where ``fixed`` holds an unknown name, and where no
+    frame has six usable points.
+    """
+
+    body: BodyModel
+    camera: Camera
+    keypoints: Keypoints2D
+    prior: PosePrior = field(default_factory=load_pose_prior)
+    weights: Weights = Weights()
+    keypoints_3d: np.ndarray | None = None
+    fixed: frozenset[str] = frozenset()
+    shape_count: int = 10
+
+    def __post_init__(self) -> None:
+        unknown = sorted(self.fixed - {*SMPL_JOINT_NAMES, SHAPE, PLACE})
+        if unknown:
+            raise FitError(f"{unknown[0]!r} can't be fixed: give joint names, 'betas' or 'transl'")
+        frames, focal = len(self.keypoints), np.size(self.camera.focal_length)
+        if focal not in (1, frames):
+            raise FitError(f"{focal} focal lengths for {frames} frames: give one for all, or one a frame")
+        wanted = (*self.keypoints.confidence.shape, 3)
+        if self.keypoints_3d is not None and self.keypoints_3d.shape != wanted:
+            raise FitError(f"the 3D keypoints have shape {self.keypoints_3d.shape}; right is {wanted}")
+        if not self.fitted_frames.any():
+            most = int((self.keypoints.confidence[:, self.usable] > 0).sum(axis=1).max(initial=0))
+            raise FitError(
+                f"no frame has enough keypoints: at most {most} are usable, a fit needs {FEWEST_KEYPOINTS}"
+            )
+
+    @property
+    def usable(self) -> np.ndarray:
+        """[K] whether the format's keypoint is a point of this body."""
+        return np.array([name in self.body.landmarks for name in self.keypoints.format.joints])
+
+    @property
+    def fitted_frames(self) -> np.ndarray:
+        """[B] whether the frame has enough keypoints for a pose."""
+        return (self.keypoints.confidence[:, self.usable] > 0).sum(axis=1) >= FEWEST_KEYPOINTS

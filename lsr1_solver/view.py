@@ -1,0 +1,185 @@
+"""From keypoints to the numbers that a minimizer sees, and back to a body's pose.
+
+A problem is solved in a *virtual camera* that looks at the person, with distances on its image plane in
+units of 1 % of the person's height: a person at the picture's edge, any lens and any resolution are then the
+same problem.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from .body_model import JOINT_COUNT, SMPL_JOINT_NAMES, BodyModel, BodyPose, rest_joints
+from .camera import image_plane, virtual_view
+from .kinematics import BETAS_START, PELVIS, ROTATION_SIZE, KeypointChain, keypoint_chain
+from .objective import Objective
+from .problem import PLACE, SHAPE, FitProblem
+from .rotation import axis_angle_to_matrix, matrix_to_axis_angle
+
+# How far the start may be from the truth, one standard deviation: root rotation in radians, pelvis across
+# the view in metres, its depth as a share of the distance.
+ROOT_SIGMA = 0.5
+PELVIS_SIGMA = (0.15, 0.15, 0.1)
+
+
+@dataclass(frozen=True, eq=False)
+class Start:
+    """Where N fits begin, in the virtual camera's axes.
+
+    ``frames`` [N] the frame each belongs to; ``root`` [N, 3, 3]; ``pelvis`` [N, 3] metres; ``distance`` [N]
+    metres, the same for every start of a frame; ``body`` [N, 23, 3, 3] and ``betas`` [N, S] or None where the
+    prior's centre is the start.
+    """
+
+    frames: np.ndarray
+    root: np.ndarray
+    pelvis: np.ndarray
+    distance: np.ndarray
+    body: np.ndarray | None = None
+    betas: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+
+@dataclass(frozen=True, eq=False)
+class PersonView:
+    """A problem's keypoints in the virtual camera.
+
+    ``turn`` [B, 3, 3] from camera axes to the virtual camera's; ``target`` [B, K', 2] on its image plane;
+    ``confidence`` [B, K'], for the K' keypoints that the body knows; where a temporal term needs them, SMPL's
+    24 joints come last, with confidence 0.
+    """
+
+    problem: FitProblem
+    chain: KeypointChain
+    turn: np.ndarray
+    target: np.ndarray
+    confidence: np.ndarray
+
+    @cached_property
+    def height(self) -> float:
+        """The mean body's height, metres."""
+        return body_height(self.problem.body)
+
+    def objective(self, start: Start) -> tuple[Objective, np.ndarray]:
+        """The objective around a start, and the start as its unknowns z [N, n]."""
+        problem, batch = self.problem, len(start)
+        mean = np.broadcast_to(problem.prior.mean_rotations, (batch, JOINT_COUNT - 1, 3, 3))
+        begin = np.zeros((batch, self.chain.size))
+        if start.body is not None:
+            deviation = matrix_to_axis_angle(start.body @ np.swapaxes(mean, -1, -2))
+            begin[:, 3:ROTATION_SIZE] = deviation.reshape(batch, -1)
+        if start.betas is not None:
+            begin[:, BETAS_START:] = start.betas[:, : self.chain.shape_count]
+        basis, shift, free = _conditioned_prior(problem, begin)
+        offset = shift.copy()
+        offset[:, PELVIS] += start.pelvis
+        spread = np.ones_like(offset)
+        spread[:, PELVIS.stop - 1] = start.distance
+        points_3d, confidence_3d = self._points_3d(start.frames)
+        objective = Objective(
+            chain=self.chain,
+            centre=np.concatenate([start.root[:, None], mean], axis=1),
+            offset=offset,
+            spread=spread,
+            basis=basis,
+            target=self.target[start.frames],
+            confidence=self.confidence[start.frames],
+            unit=0.01 * self.height / start.distance,
+            prior_weight=problem.weights.prior,
+            limit_weight=problem.weights.limits,
+            delta=problem.weights.delta,
+            target_3d=points_3d,
+            confidence_3d=confidence_3d,
+        )
+        return objective, np.linalg.solve(basis[free], (begin - shift)[:, free, None])[..., 0]
+
+    def _points_3d(self, frames: np.ndarray) -> tuple[np.ndarray | None, np.ndarray | None]:
+        """3D keypoints in the virtual camera's axes and their weights 1/sigma^2, where there are any."""
+        points = self.problem.keypoints_3d
+        if points is None:
+            return None, None
+        points = points[frames][:, self.problem.usable]
+        missing = np.full((len(frames), len(self.chain.landmarks) - points.shape[1], 3), np.nan)
+        points = np.concatenate([points, missing], axis=1)
+        known = np.all(np.isfinite(points), axis=-1, keepdims=True)
+        turned = np.where(known, points, 0.0) @ np.swapaxes(self.turn[frames], -1, -2)
+        return turned, known[..., 0].astype(float) / self.problem.weights.sigma_3d**2
+
+    def body_pose(self, objective: Objective, z: np.ndarray, frames: np.ndarray) -> BodyPose:
+        """The body's parameters in camera axes at ``z`` [N, n] of the given frames [N]."""
+        x = objective.parameters(z)
+        local = axis_angle_to_matrix(x[:, :ROTATION_SIZE].reshape(len(x), JOINT_COUNT, 3)) @ objective.centre
+        back = np.swapaxes(self.turn[frames], -1, -2)
+        local = np.concatenate([back[:, None] @ local[:, :1], local[:, 1:]], axis=1)
+        omega = matrix_to_axis_angle(local)
+        betas = x[:, BETAS_START:]
+        pelvis = (back @ x[:, PELVIS, None])[..., 0]
+        transl = pelvis - rest_joints(self.problem.body, betas)[:, 0]
+        return BodyPose(omega[:, 0], omega[:, 1:], betas, transl)
+
+    def start_at(self, pose: BodyPose) -> Start:
+        """The start at a pose of all B frames, in camera axes."""
+        root = self.turn @ axis_angle_to_matrix(pose.global_orient)
+        pelvis = rest_joints(self.problem.body, pose.betas)[:, 0] + pose.transl
+        pelvis = (self.turn @ pelvis[..., None])[..., 0]
+        body = axis_angle_to_matrix(pose.body_pose)
+        return Start(np.arange(len(pose)), root, pelvis, np.maximum(-pelvis[:, 2], 0.1), body, pose.betas)
+
+
+def person_view(problem: FitProblem) -> PersonView:
+    """Turn the camera to the person in every frame."""
+    usable = problem.usable
+    keypoints = problem.keypoints
+    names = [name for name, known in zip(keypoints.format.joints, usable, strict=True) if known and name]
+    tied = SMPL_JOINT_NAMES if problem.weights.temporal > 0 else ()
+    chain = keypoint_chain(problem.body, [*names, *tied], shape_count=problem.shape_count)
+    confidence = keypoints.confidence[:, usable] * problem.fitted_frames[:, None]
+    turn, target = virtual_view(image_plane(problem.camera, keypoints.xy[:, usable]), confidence)
+    target = np.pad(target, ((0, 0), (0, len(tied)), (0, 0)))
+    confidence = np.pad(confidence, ((0, 0), (0, len(tied))))
+    return PersonView(problem, chain, turn, target, confidence)
+
+
+def body_height(body: BodyModel) -> float:
+    """Of the mean body in its rest pose, sole to crown, metres."""
+    return float(np.ptp(body.v_template[:, 1]))
+
+
+def _conditioned_prior(problem: FitProblem, begin: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The prior of the free parameters given the fixed ones.
+
+    ``begin`` [N, P] holds the fixed values. Returns A [P, n] with ``A A^T`` the conditional covariance (zero
+    rows for what is fixed), the conditional mean [N, P], and the free parameters' indices [n]. Locked joints
+    thus draw the others with them: a Schur complement of the covariance.
+    """
+    size = begin.shape[1]
+    covariance = np.eye(size)
+    covariance[:3, :3] *= ROOT_SIGMA**2
+    covariance[3:ROTATION_SIZE, 3:ROTATION_SIZE] = problem.prior.covariance
+    covariance[PELVIS, PELVIS] = np.diag(np.square(PELVIS_SIGMA))
+    fixed = np.zeros(size, dtype=bool)
+    for name in problem.fixed:
+        if name == SHAPE:
+            fixed[BETAS_START:] = True
+        elif name == PLACE:
+            fixed[PELVIS] = True
+        else:
+            joint = SMPL_JOINT_NAMES.index(name)
+            fixed[3 * joint : 3 * joint + 3] = True
+    free = np.flatnonzero(~fixed)
+    mean = np.zeros_like(begin)
+    mean[:, fixed] = begin[:, fixed]
+    conditional = covariance[np.ix_(free, free)]
+    if fixed.any():
+        across = covariance[np.ix_(free, np.flatnonzero(fixed))]
+        gain = np.linalg.solve(covariance[np.ix_(fixed, fixed)], across.T).T
+        conditional = conditional - gain @ across.T
+        mean[:, free] = begin[:, fixed] @ gain.T
+    basis = np.zeros((size, len(free)))
+    basis[free] = np.linalg.cholesky(conditional)
+    return basis, mean, free
