@@ -1,0 +1,61 @@
+"""The pose prior: a Gaussian over deviations from a mean pose, learned from motion capture."""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from .body_model import JOINT_COUNT
+from .errors import FitError
+
+POSE_PRIOR = Path(__file__).resolve().parents[1] / "assets" / "pose_prior.npz"
+BODY_JOINTS = JOINT_COUNT - 1
+_SHAPES = {"mean_rotations": (BODY_JOINTS, 3, 3), "covariance": (3 * BODY_JOINTS, 3 * BODY_JOINTS)}
+
+
+@dataclass(frozen=True, eq=False)
+class PosePrior:
+    """The 23 joints below the root: R_j = exp([omega_j]x) R0_j with omega ~ N(0, covariance).
+
+    ``mean_rotations`` [23, 3, 3], R0, in the parents' frames; ``covariance`` [69, 69], rad^2, of the stacked
+    omegas (axis-angle in the parents' frames), positive definite.
+    """
+
+    mean_rotations: np.ndarray
+    covariance: np.ndarray
+
+
+def load_pose_prior(path: str | Path = POSE_PRIOR) -> PosePrior:
+    """Read a pose prior; without a path, the one that comes with the product.
+
+    Raises FitError where the file is missing, damaged or no pose prior.
+    """
+    path = Path(path)
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {key: np.asarray(file[key], dtype=np.float64) for key in _SHAPES}
+    except OSError as error:
+        raise FitError(f"{path}: the pose prior cannot be read: {error.strerror or error}") from error
+    except KeyError as error:
+        raise FitError(
+            f"{path} is no pose prior: it lacks {error}; {' and '.join(_SHAPES)} are needed"
+        ) from None
+    # What np.load raises for text, another zip, or a file that is cut off.
+    except (ValueError, EOFError, AttributeError, TypeError, zipfile.BadZipFile) as error:
+        raise FitError(f"{path} is no pose prior, or is damaged: {error}") from None
+    for key, shape in _SHAPES.items():
+        if arrays[key].shape != shape or not np.isfinite(arrays[key]).all():
+            raise FitError(f"{path}: {key} must be finite numbers of shape {list(shape)}")
+    _check(path, arrays["mean_rotations"], arrays["covariance"])
+    return PosePrior(arrays["mean_rotations"], arrays["covariance"])
+
+
+def _check(path: Path, rotations: np.ndarray, covariance: np.ndarray) -> None:
+    square = rotations @ np.swapaxes(rotations, -1, -2)
+    if np.abs(square - np.eye(3)).max() > 1e-4 or np.linalg.det(rotations).min() < 0:
+        raise FitError(f"{path}: mean_rotations must be rotation matrices")
+    if np.abs(covariance - covariance.T).max() > 1e-6 or np.linalg.eigvalsh(covariance)[0] <= 0:
+        raise FitError(f"{path}: covariance must be symmetric and positive definite")
