@@ -120,13 +120,11 @@ def _local(G: np.ndarray, joint: int) -> np.ndarray:
     return np.swapaxes(G[:, SMPL_PARENTS[joint]], -1, -2) @ G[:, joint]
 
 
-def plausible_poses(rotations: np.ndarray, rest_joints: np.ndarray) -> np.ndarray:
+def plausible_poses(rotations: np.ndarray) -> np.ndarray:
     """Poses whose thighs a hip can turn so; CMU 05 has frames with a bent leg half a turn off.
 
-    ``rotations`` [T, 24, 3, 3] in the parents' frames; ``rest_joints`` [24, 3] -> [T] bool.
+    ``rotations`` [T, 24, 3, 3] in the parents' frames -> [T] bool.
     """
-    good = np.ones(len(rotations), dtype=bool)
-    for side in ("left", "right"):
-        hip = _joint(side, "hip")
-        good &= np.abs(twist_angle(rotations[:, hip], _bone(rest_joints, hip))) < _HIP_TURN
-    return good
+    hips = [_joint(side, "hip") for side in ("left", "right")]
+    turn = twist_angle(rotations[:, hips], np.array([0.0, -1.0, 0.0]))
+    return (np.abs(turn) < _HIP_TURN).all(axis=1)

@@ -68,10 +68,10 @@ def distinct_poses(rotations: np.ndarray, rest_joints: np.ndarray, distance: flo
     return kept
 
 
-def training_poses(motions: Sequence[Motion], rest_joints: np.ndarray) -> np.ndarray:
+def plausible(motions: Sequence[Motion]) -> np.ndarray:
     """The plausible poses of some motions. -> [N, 24, 3, 3]."""
     rotations = np.concatenate([motion.rotations for motion in motions])
-    return rotations[plausible_poses(rotations, rest_joints)]
+    return rotations[plausible_poses(rotations)]
 
 
 def mean_rotation(rotations: np.ndarray, *, iterations: int = 50) -> np.ndarray:
@@ -152,7 +152,7 @@ def _report(prior: PosePrior, mocap_folder: Path, rest_joints: np.ndarray, train
     for motion in load_motions(
         mocap_folder, rate=RATE, splits=("validation", "test"), rest_joints=rest_joints
     ):
-        poses = training_poses([motion], rest_joints)
+        poses = plausible([motion])
         groups[motion.group] = np.concatenate([groups.get(motion.group, poses[:0]), poses])
     for group, poses in groups.items():
         likelihood = log_likelihood(prior, poses)
@@ -175,7 +175,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         rest_joints = open_body_joints()
         motions = load_motions(options.mocap_folder, rate=RATE, splits=("train",), rest_joints=rest_joints)
-        poses = training_poses(motions, rest_joints)
+        poses = plausible(motions)
         chosen = poses[distinct_poses(poses, rest_joints)]
         _log.info("%d clips, %d poses, %d of them distinct", len(motions), len(poses), len(chosen))
         prior = learn(chosen)
