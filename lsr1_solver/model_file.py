@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO
@@ -212,7 +213,7 @@ def _read_npz(file: IO[bytes], name: str) -> object:
             for member in members:
                 with archive.open(member) as stream:
                     values[member.removesuffix(".npy")] = _read_npy(stream, f"{name}: {member}")
-    except (zipfile.BadZipFile, ValueError, EOFError, NotImplementedError) as error:
+    except (EOFError, NotImplementedError, ValueError, zipfile.BadZipFile, zlib.error) as error:
         raise FitError(f"{name} is no whole .npz file ({error}): download or save it again.") from error
     if not values:
         raise FitError(

@@ -243,9 +243,14 @@ def test_damaged_and_foreign_files(tmp_path: Path) -> None:
         "empty.pkl": b"",
         "page.pkl": b"<!DOCTYPE html><html><title>Sign in</title></html>",
         "half.npz": zipped[: len(zipped) // 2],
-        "flipped.npz": zipped[:500] + bytes(b ^ 0xFF for b in zipped[500:600]) + zipped[600:],
+        **{
+            f"flipped{i}.npz": zipped[:i] + bytes([zipped[i] ^ 0xFF]) + zipped[i + 1 :]
+            for i in range(60, 900, 60)
+        },
         "list.pkl": pickle.dumps([1, 2, 3]),
     }
+    for i in range(60, 900, 60):
+        contents[f"flipped{i}.npz"] = zipped[:i] + bytes([zipped[i] ^ 0xFF]) + zipped[i + 1 :]
     for name, content in contents.items():
         with pytest.raises(FitError, match=name):
             load_body_model(write(tmp_path / name, content))
