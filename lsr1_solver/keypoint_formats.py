@@ -188,13 +188,23 @@ COCO_WHOLEBODY_133 = _format(
     (*_COCO, *_side("left", *_TOES), *_side("right", *_TOES), *_FACE, *_HANDS),
     f"{_LIMB_LINES} {_HEAD_LINES} 15-19 15-17-18 16-22 16-20-21 {_fingers(9, 91)} {_fingers(10, 112)}",
 )
+# The joints of a fitted SMPL body in OpenPose's order; the rest are other data sets' joints on the same body.
+PHALP_45 = KeypointFormat(
+    "PHALP_45",
+    (*BODY_25.names, *(f"extra_{i}" for i in range(20))),
+    BODY_25.edges,
+    (
+        "nose", "neck", *_side("right", *_ARM), *_side("left", *_ARM), "pelvis", *_side("right", *_LEG),
+        *_side("left", *_LEG), *BODY_25.joints[15:], *[None] * 20,
+    ),
+)  # fmt: skip
 
 FORMATS = MappingProxyType(
     {
         f.name: f
         for f in (
             COCO_17, COCO_18, BODY_25, BODY_25B, HALPE_26, HALPE_136, BLAZEPOSE_33, SMPL_24, CROWDPOSE_14,
-            POSETRACK_17, MPII_16, COCO_WHOLEBODY_133,
+            POSETRACK_17, MPII_16, COCO_WHOLEBODY_133, PHALP_45,
         )
     }
 )  # fmt: skip

@@ -10,7 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..errors import FitError
-from . import coco, deeplabcut, freemocap, mediapipe, mediapipe_csv, mmpose, openpose, poseflow
+from . import coco, deeplabcut, freemocap, mediapipe, mediapipe_csv, mmpose, openpose, phalp, poseflow
+from .joblib_file import MAGIC
 from .numbering import natural_key
 from .records import Clip, Frame, Json, kind_of
 from .tables import parse
@@ -26,7 +27,8 @@ _JSON_READERS: tuple[tuple[Callable[[Json], bool], Callable[[Json, str], Clip]],
     (mediapipe.claims, mediapipe.read),
 )
 _KNOWN = (
-    "JSON of OpenPose, COCO, AlphaPose, MMPose or MediaPipe, or a CSV of MediaPipe, DeepLabCut or FreeMoCap"
+    "JSON of OpenPose, COCO, AlphaPose, MMPose or MediaPipe, a CSV of MediaPipe, DeepLabCut or FreeMoCap, "
+    "or a .pkl of PHALP"
 )
 _OPENPOSE_ENDING = "_keypoints"
 _PICKLE_ENDINGS = (".pkl", ".pickle", ".joblib")
@@ -42,7 +44,13 @@ def read_file(path: Path, place: str | None = None) -> Clip:
     Raises FitError where the file is none of the known kinds, or not whole.
     """
     place = place or path.name
-    text = _text(path, place)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise FitError(f"{place} cannot be read: {error.strerror}.") from error
+    if path.suffix.lower() in _PICKLE_ENDINGS and data.startswith(MAGIC):
+        return phalp.read(data, place)
+    text = _text(data, place)
     clip = _read_json(text, place) if text[:1] in ("{", "[") else _read_table(text, place)
     if len(clip.frames) == 1 and clip.frames[0].label is None:
         clip = replace(clip, frames=(replace(clip.frames[0], label=_stem(path)),))
@@ -107,17 +115,8 @@ def _stem(path: Path) -> str:
     return path.stem.removesuffix(_OPENPOSE_ENDING)
 
 
-def _text(path: Path, place: str) -> str:
-    """The file's text without a byte order mark and leading blanks. FitError where it is no text."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise FitError(f"{place} cannot be read: {error.strerror}.") from error
-    if path.suffix.lower() in _PICKLE_ENDINGS:
-        raise FitError(
-            f"{place} is a pickle (4D-Humans, PHALP), which can run programs when opened; right is its 2D "
-            "keypoints written as JSON, for example in OpenPose's layout."
-        )
+def _text(data: bytes, place: str) -> str:
+    """The text of a file without a byte order mark and leading blanks. FitError where it is no text."""
     try:
         text = data.decode("utf-8-sig").lstrip()
     except UnicodeDecodeError:
