@@ -28,6 +28,8 @@ def read(table: Table) -> Clip:
     titles = {row[0].strip().lower(): row for row in table.rows[:4]}
     if "bodyparts" not in titles or "coords" not in titles:
         raise FitError(f"{table.where(0)}: DeepLabCut's header is scorer, bodyparts, coords, a row each.")
+    if len({len(row) for row in titles.values()}) > 1:
+        raise FitError(f"{table.where(0)}: the header's rows have different numbers of cells.")
     first = sum(name in titles for name in _HEADER_ROWS)
     coords = titles["coords"]
     columns = [c for c, word in enumerate(coords) if word.strip().lower() in _COORDINATES]

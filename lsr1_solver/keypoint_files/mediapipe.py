@@ -77,6 +77,9 @@ def _people(entry: dict[str, Json], place: str) -> tuple[Person, ...]:
         seen = [np.full((len(w), 4), np.nan) for w in world]
     if world and len(world) != len(seen):
         raise FitError(f"{place} has {len(seen)} people in the picture and {len(world)} in the world.")
+    for i, (points, metres) in enumerate(zip(seen, world, strict=False)):
+        if len(points) != len(metres):
+            raise FitError(f"{place}.{world_key}[{i}] has {len(metres)} points; the picture's {len(points)}.")
     return tuple(
         Person(points[:, [0, 1, 3]], f"{place}.{key}[{i}]", points_3d=world[i] if world else None)
         for i, points in enumerate(seen)

@@ -50,9 +50,9 @@ def _clip(frames: list[Frame], names: tuple[str, ...] = ()) -> Clip:
 
 
 def landmark_indices(names: list[str]) -> Mapping[str, int] | None:
-    """BlazePose's index of each name (numbers from 0, or from 1 to 33), None where a name is none of its."""
+    """BlazePose's index of each name (numbers from 0, or from 1 to 33), None where one is no name of its."""
     numbered = [_LANDMARK_NUMBER.fullmatch(name) for name in names]
-    if all(numbered):
+    if names and all(numbered):
         values = [int(match[1]) for match in numbered if match]
         start = 1 if max(values) == 33 and min(values) == 1 else 0
         found = {name: value - start for name, value in zip(names, values, strict=True)}
@@ -60,7 +60,7 @@ def landmark_indices(names: list[str]) -> Mapping[str, int] | None:
     plain = {name: re.sub(r"[ \-]+", "_", name).removeprefix("pose_").removeprefix("body_") for name in names}
     # Its own names of the mouth are the only ones with the side behind.
     plain = {name: re.sub(r"^(left|right)_mouth$", r"mouth_\1", word) for name, word in plain.items()}
-    if not all(word in BLAZEPOSE_33.names for word in plain.values()):
+    if not plain or not all(word in BLAZEPOSE_33.names for word in plain.values()):
         return None
     return {name: BLAZEPOSE_33.names.index(word) for name, word in plain.items()}
 

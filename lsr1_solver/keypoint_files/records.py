@@ -18,6 +18,7 @@ Json: TypeAlias = "dict[str, Json] | list[Json] | str | float | int | bool | Non
 
 # The identity of somebody in a layout that has room for one person.
 ONLY_PERSON = 0
+_LARGEST_PICTURE, _LARGEST_IDENTITY = 1_000_000, 2**53
 _BLANKS = frozenset(("", "nan", "null", "none", "na", "n/a", "-", "--"))
 
 
@@ -129,7 +130,7 @@ def positive_size(width: Json, height: Json) -> tuple[int, int] | None:
     """Width and height in pixels, None where one of them is absent or senseless."""
     if not isinstance(width, (int, float)) or not isinstance(height, (int, float)):
         return None
-    if not (np.isfinite(width) and np.isfinite(height)) or width < 1 or height < 1:
+    if not (1 <= width <= _LARGEST_PICTURE and 1 <= height <= _LARGEST_PICTURE):
         return None
     return int(width), int(height)
 
@@ -142,6 +143,6 @@ def track_id(value: Json) -> int | str | None:
         return None
     if isinstance(value, str):
         return value or None
-    if isinstance(value, list) or not np.isfinite(value) or value < 0:
+    if isinstance(value, list) or not 0 <= value <= _LARGEST_IDENTITY:
         return None
     return int(value)

@@ -71,6 +71,8 @@ def parse(text: str, place: str) -> Table:
                 lines.append(reader.line_num)
     except csv.Error as error:
         raise FitError(f"{place}, line {reader.line_num}: no table ({error}).") from error
+    if not rows:
+        raise FitError(f"{place} is a table without content; rows of keypoints are right.")
     return Table(tuple(rows), tuple(lines), place)
 
 
