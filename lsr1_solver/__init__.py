@@ -1,4 +1,75 @@
 """Fit an SMPL-format body to 2D keypoints.
 
-Letters of shapes: B frames, J joints (24), K keypoints, V vertices, S shape components.
+Data flows one way: keypoints, problem, fit, pose.
+
+    keypoints = read_keypoints("clip_keypoints/")[0]
+    camera = camera_from_lens(35, keypoints.image_size)
+    state = fit_pose(FitProblem(load_body_model(), camera, keypoints))
+    write_amass("pose.npz", state.pose, frame_rate=30, body=state.view.problem.body)
+
+Letters of shapes: B frames, J joints (24), K keypoints, V vertices, S shape components. Lengths are metres,
+angles radians, pictures pixels with the origin at the top left and y down.
 """
+
+from .body_model import (
+    SMPL_JOINT_NAMES,
+    SMPL_PARENTS,
+    BodyModel,
+    BodyPose,
+    Landmark,
+    posed_joints,
+    rest_joints,
+    skin,
+)
+from .camera import Camera, camera_from_focal, camera_from_lens, default_camera, project
+from .clip import bridge_gaps
+from .errors import FitError
+from .fitting import FitState, FitStatus, fit, fit_pose
+from .keypoint_files import read_keypoints
+from .keypoints import FORMATS, KeypointFormat, Keypoints2D, keypoint_format, keypoints_2d
+from .minimizer import Adam, LevenbergMarquardt, Minimizer
+from .model_file import load_body_model
+from .motion import read_amass, write_amass
+from .pose_prior import PosePrior, load_pose_prior
+from .problem import FitProblem, Weights
+from .quasi_newton import LBFGS, SR1
+
+__all__ = [
+    "FORMATS",
+    "LBFGS",
+    "SMPL_JOINT_NAMES",
+    "SMPL_PARENTS",
+    "SR1",
+    "Adam",
+    "BodyModel",
+    "BodyPose",
+    "Camera",
+    "FitError",
+    "FitProblem",
+    "FitState",
+    "FitStatus",
+    "KeypointFormat",
+    "Keypoints2D",
+    "Landmark",
+    "LevenbergMarquardt",
+    "Minimizer",
+    "PosePrior",
+    "Weights",
+    "bridge_gaps",
+    "camera_from_focal",
+    "camera_from_lens",
+    "default_camera",
+    "fit",
+    "fit_pose",
+    "keypoint_format",
+    "keypoints_2d",
+    "load_body_model",
+    "load_pose_prior",
+    "posed_joints",
+    "project",
+    "read_amass",
+    "read_keypoints",
+    "rest_joints",
+    "skin",
+    "write_amass",
+]

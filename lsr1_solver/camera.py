@@ -6,7 +6,7 @@ origin at the top left corner of the picture, x right, y down; the centre of the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import radians, tan
 
 import numpy as np
@@ -36,6 +36,12 @@ class Camera:
             raise FitError(f"the focal length must be a positive number of pixels, not {self.focal_length}")
         if min(self.image_size) <= 0:
             raise FitError(f"the image size must be positive, not {self.image_size[0]}x{self.image_size[1]}")
+
+    def frame(self, index: int) -> Camera:
+        """The camera of one frame."""
+        focal, centre = np.ravel(self.focal_length), np.reshape(self.principal_point, (-1, 2))
+        chosen = float(focal[index if len(focal) > 1 else 0])
+        return replace(self, focal_length=chosen, principal_point=centre[index if len(centre) > 1 else 0])
 
     @property
     def field_of_view(self) -> float:

@@ -13,7 +13,7 @@ from .body_model import BodyPose
 from .camera import project
 from .clip import ACCELERATION_SIGMA, ClipObjective, bridge_gaps
 from .errors import FitError
-from .kinematics import pose_chain
+from .kinematics import PELVIS, pose_chain
 from .minimizer import LevenbergMarquardt, Minimizer, State
 from .objective import Objective
 from .problem import FitProblem
@@ -40,8 +40,8 @@ class FitStatus(Enum):
 class FitState:
     """A fit after ``iteration`` steps.
 
-    ``loss`` [B] the energy (of a clip tied in time: the mean); ``fitted`` [B] whether the frame has a pose of its own (a frame without enough
-    keypoints keeps that of the start). Pose and reprojection are worked out when asked for.
+    ``loss`` [B] the energy (of a clip tied in time: the mean); ``fitted`` [B] whether the frame has a pose of
+    its own (a frame without enough keypoints does not). Pose and reprojection are worked out when asked for.
     """
 
     iteration: int
@@ -70,6 +70,24 @@ class FitState:
     def reprojected(self) -> np.ndarray:
         """The body's keypoints in the picture, pixels [B, K, 2]; NaN where the body has no such point."""
         return project(self.view.problem.camera, self.points)
+
+    @cached_property
+    def reprojection_error(self) -> np.ndarray:
+        """Distance from each keypoint to its reprojection, pixels [B, K]; NaN where there is none."""
+        keypoints = self.view.problem.keypoints
+        distance = np.linalg.norm(self.reprojected - keypoints.xy, axis=-1)
+        return np.where((keypoints.confidence > 0) & self.fitted[:, None], distance, np.nan)
+
+    @cached_property
+    def person_height(self) -> np.ndarray:
+        """The height of the mean body at the person's distance, pixels [B]: what percentages refer to."""
+        depth = -self.objective.parameters(self.z)[:, PELVIS.stop - 1]
+        return np.ravel(self.view.problem.camera.focal_length) * self.view.height / depth
+
+    @property
+    def reprojection_percent(self) -> float:
+        """Mean reprojection error in % of the person's height, over all seen keypoints."""
+        return 100 * float(np.nanmean(self.reprojection_error / self.person_height[:, None]))
 
 
 def fit(

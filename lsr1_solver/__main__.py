@@ -1,0 +1,183 @@
+"""The command line: ``python -m lsr1_solver fit KEYPOINTS -o pose.npz``."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+
+from .body_model import BodyPose
+from .camera import Camera, camera_from_focal, camera_from_lens, default_camera
+from .clip import bridge_gaps
+from .errors import FitError
+from .fitting import FitState, FitStatus, fit
+from .keypoint_files import read_keypoints
+from .keypoints import FORMATS, Keypoints2D
+from .minimizer import Adam, LevenbergMarquardt, Minimizer, MinimizerState
+from .model_file import load_body_model
+from .motion import write_amass
+from .problem import SHAPE, FitProblem
+from .quasi_newton import LBFGS, SR1
+from .report import report, summary, write_report
+
+# Cast: a minimizer is only given states of its own making, which the protocol cannot say of a mixed table.
+MINIMIZERS = {
+    m.name: cast("Minimizer[MinimizerState]", m) for m in (LevenbergMarquardt(), LBFGS(), SR1(), Adam())
+}
+
+
+def image_size(text: str) -> tuple[int, int]:
+    """``1280x720`` as (1280, 720)."""
+    width, _, height = text.lower().partition("x")
+    if not (width.isdecimal() and height.isdecimal() and int(width) and int(height)):
+        raise argparse.ArgumentTypeError(f"{text!r} is no picture size: write WIDTHxHEIGHT, such as 1280x720")
+    return int(width), int(height)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The arguments of every command."""
+    top = argparse.ArgumentParser(prog="python -m lsr1_solver", description="Fit an SMPL-format body.")
+    commands = top.add_subparsers(dest="command", required=True)
+    fit_command = commands.add_parser("fit", help="keypoints to a pose or a motion")
+    add = fit_command.add_argument
+    add("keypoints", type=Path, help="a keypoint file, or a folder with a file a frame")
+    add(
+        "--image-size", type=image_size, metavar="WxH", help="size of the picture in pixels, such as 1280x720"
+    )
+    add("--format", choices=sorted(FORMATS), help="the keypoint format, where the file does not tell")
+    add("--person", type=int, default=0, help="which person, counted from 0, the most prominent (default: 0)")
+    lens = fit_command.add_mutually_exclusive_group()
+    lens.add_argument("--lens", type=float, metavar="MM", help="focal length in mm on a 36 mm wide sensor")
+    lens.add_argument("--focal", type=float, metavar="PIXELS", help="focal length in pixels")
+    add("--body", type=Path, help="an SMPL file, .pkl or .npz (default: the open body)")
+    add("--minimizer", choices=sorted(MINIMIZERS), default="lm", help="the optimizer (default: lm)")
+    add("--frame-rate", type=float, default=30.0, metavar="FPS", help="of the clip (default: 30)")
+    add("-o", "--output", type=Path, required=True, help="the pose or motion, an AMASS-style .npz")
+    add("--report", type=Path, help="figures of every frame, a .json")
+    add("--picture", type=Path, help="the body over the keypoints in the first fitted frame, a .png")
+    return top
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command; 0, or 2 after one line on stderr that says what is wrong."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    options = parser().parse_args(arguments)
+    try:
+        run_fit(options)
+    except FitError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def run_fit(options: argparse.Namespace) -> None:
+    """Read, fit, and only then write: a failure leaves no file behind."""
+    for path in (options.output, options.report, options.picture):
+        if path is not None and not path.absolute().parent.is_dir():
+            raise FitError(f"{path}: the folder {path.absolute().parent} does not exist")
+    began = time.perf_counter()
+    keypoints = choose_person(options)
+    camera = choose_camera(options, keypoints)
+    body = load_body_model(options.body)
+    minimizer = MINIMIZERS[options.minimizer]
+    state = fit_with_progress(FitProblem(body, camera, keypoints), minimizer)
+    if len(keypoints) > 1:
+        # One person has one shape: every frame again with the mean of the first round's.
+        betas = np.tile(state.pose.betas[state.fitted].mean(axis=0), (len(keypoints), 1))
+        problem = replace(state.view.problem, fixed=frozenset({SHAPE}))
+        state = fit_with_progress(problem, minimizer, replace(state.pose, betas=betas))
+    figures = report(state, options.minimizer, time.perf_counter() - began)
+    pose = bridge_gaps(state.pose, state.fitted)
+    outputs: list[tuple[Path, Callable[[Path], None]]] = [
+        (
+            options.output,
+            lambda path: write_amass(path, pose, frame_rate=options.frame_rate, body=body),
+        )
+    ]
+    if options.report:
+        outputs.append((options.report, lambda path: write_report(path, figures)))
+    if options.picture:
+        from .picture import draw_fit
+
+        frame = int(np.flatnonzero(state.fitted)[0])
+        outputs.append((options.picture, lambda path: draw_fit(path, state, frame)))
+    write_all(outputs)
+    print(summary(figures))
+    print(f"wrote {', '.join(str(path) for path, _ in outputs)}")
+
+
+def choose_person(options: argparse.Namespace) -> Keypoints2D:
+    """The track of one person."""
+    return read_keypoints(
+        options.keypoints, image_size=options.image_size, format=options.format, person=options.person
+    )[0]
+
+
+def choose_camera(options: argparse.Namespace, keypoints: Keypoints2D) -> Camera:
+    """The camera of the options, or the default one with a warning."""
+    size = options.image_size or keypoints.image_size
+    if size is None:
+        raise FitError(f"{options.keypoints} does not say how large the picture is: give --image-size WxH")
+    if options.lens is not None:
+        return camera_from_lens(options.lens, size)
+    if options.focal is not None:
+        return camera_from_focal(options.focal, size)
+    return default_camera(size)
+
+
+def fit_with_progress(
+    problem: FitProblem, minimizer: Minimizer[MinimizerState], initial: BodyPose | None = None
+) -> FitState:
+    """Fit to the end, with a line of progress on stderr where that is a terminal."""
+    state: FitState | None = None
+    for state in fit(problem, minimizer, initial=initial):
+        if sys.stderr.isatty():
+            error = f"{state.reprojection_percent:.2f} % of the person's height"
+            print(f"\riteration {state.iteration:3d}   reprojection {error} ", end="", file=sys.stderr)
+    assert state is not None
+    if sys.stderr.isatty():
+        print(file=sys.stderr)
+    if state.status is FitStatus.DIVERGED:
+        raise FitError("the fit diverged: is the focal length in the right unit?")
+    return state
+
+
+def write_all(outputs: list[tuple[Path, Callable[[Path], None]]]) -> None:
+    """Write every file beside its place, then move all into place: never half a result."""
+    moves: list[tuple[Path, Path]] = []
+    try:
+        for path, write in outputs:
+            # The ending stays last: writers choose the format by it.
+            handle, name = tempfile.mkstemp(
+                suffix=path.suffix, prefix=f".{path.stem}-", dir=path.absolute().parent
+            )
+            os.close(handle)
+            moves.append((Path(name), path))
+            write(Path(name))
+        for temporary, path in moves:
+            temporary.chmod(0o666 & ~_umask())
+            temporary.replace(path)
+    except OSError as error:
+        raise FitError(f"{error.filename or outputs[0][0]}: {error.strerror}") from error
+    finally:
+        for temporary, _ in moves:
+            temporary.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,107 @@
+"""What a fit has to say for itself: figures of the clip, of every frame and of every keypoint."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TypedDict
+
+import numpy as np
+
+from .fitting import FitState
+
+
+class FrameReport(TypedDict):
+    """One frame: its number in the file, whether it has a pose of its own, its error, the points it lacks."""
+
+    frame: int
+    fitted: bool
+    reprojection_pixels: float | None
+    reprojection_percent: float | None
+    energy: float | None
+    missing: list[str]
+
+
+class Report(TypedDict):
+    """The whole fit. Percentages are of the person's height in the picture."""
+
+    format: str
+    camera: str
+    focal_length_pixels: float
+    field_of_view_degrees: float
+    image_size: list[int]
+    minimizer: str
+    status: str
+    iterations: int
+    seconds: float
+    frames_fitted: int
+    frames_bridged: list[int]
+    reprojection_pixels: float
+    reprojection_percent: float
+    joint_pixels: dict[str, float]
+    frames: list[FrameReport]
+
+
+def report(state: FitState, minimizer: str, seconds: float) -> Report:
+    """The figures of a fit, as plain numbers."""
+    problem = state.view.problem
+    keypoints, camera = problem.keypoints, problem.camera
+    error = state.reprojection_error
+    by_joint = {
+        name: float(np.nanmean(column))
+        for name, column in zip(keypoints.format.names, error.T, strict=True)
+        if np.isfinite(column).any()
+    }
+    frames = [_frame(state, b) for b in range(len(keypoints))]
+    return {
+        "format": keypoints.format.name,
+        "camera": camera.source,
+        "focal_length_pixels": float(np.ravel(camera.focal_length)[0]),
+        "field_of_view_degrees": camera.field_of_view,
+        "image_size": list(camera.image_size),
+        "minimizer": minimizer,
+        "status": state.status.value,
+        "iterations": state.iteration,
+        "seconds": seconds,
+        "frames_fitted": int(state.fitted.sum()),
+        "frames_bridged": [frame["frame"] for frame in frames if not frame["fitted"]],
+        "reprojection_pixels": float(np.nanmean(error)),
+        "reprojection_percent": state.reprojection_percent,
+        "joint_pixels": dict(sorted(by_joint.items(), key=lambda item: -item[1])),
+        "frames": frames,
+    }
+
+
+def _frame(state: FitState, b: int) -> FrameReport:
+    keypoints = state.view.problem.keypoints
+    numbers = keypoints.frame_numbers
+    fitted = bool(state.fitted[b])
+    pixels = float(np.nanmean(state.reprojection_error[b])) if fitted else None
+    return {
+        "frame": b if numbers is None else int(numbers[b]),
+        "fitted": fitted,
+        "reprojection_pixels": pixels,
+        "reprojection_percent": None if pixels is None else 100 * pixels / float(state.person_height[b]),
+        "energy": float(state.loss[b]) if fitted else None,
+        "missing": list(keypoints.missing(b)),
+    }
+
+
+def summary(figures: Report) -> str:
+    """A few lines for a person."""
+    bridged = len(figures["frames_bridged"])
+    lines = [
+        f"{figures['frames_fitted']} frames fitted"
+        + (f", {bridged} without keypoints bridged" if bridged else ""),
+        f"camera        {figures['focal_length_pixels']:.0f} px focal length, "
+        f"{figures['field_of_view_degrees']:.0f} degrees ({figures['camera']})",
+        f"reprojection  {figures['reprojection_pixels']:.2f} px, "
+        f"{figures['reprojection_percent']:.2f} % of the person's height",
+        f"time          {figures['seconds']:.2f} s ({figures['minimizer']}, {figures['status']})",
+    ]
+    return "\n".join(lines)
+
+
+def write_report(path: Path, figures: Report) -> None:
+    """Write the figures as JSON."""
+    path.write_text(json.dumps(figures, indent=1, allow_nan=False) + "\n", encoding="utf-8")

@@ -1,0 +1,58 @@
+"""What every benchmark shares: its options, timing in medians, a table on the screen and rows in a file."""
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+Row = Mapping[str, str | int | float]
+
+
+def options(doc: str | None) -> argparse.Namespace:
+    """`--quick` for a run of under a minute, `--json FILE` for the rows."""
+    parser = argparse.ArgumentParser(description=doc)
+    parser.add_argument("--quick", action="store_true", help="a smaller run, under a minute on two cores")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows of the table as JSON")
+    return parser.parse_args()
+
+
+def show(rows: Sequence[Row], json_file: Path | None) -> None:
+    """Print rows with the same keys as an aligned table, and write them if asked."""
+    columns = list(rows[0])
+    cells = [columns, *([_cell(row[c]) for c in columns] for row in rows)]
+    widths = [max(len(line[i]) for line in cells) for i in range(len(columns))]
+    for n, line in enumerate(cells):
+        numeric = [not isinstance(rows[0][c], str) for c in columns]
+        padded = (
+            c.rjust(w) if right else c.ljust(w) for c, w, right in zip(line, widths, numeric, strict=True)
+        )
+        print("| " + " | ".join(padded) + " |")
+        if n == 0:
+            print(
+                "|"
+                + "|".join("-" * (w + 1) + (":" if r else "-") for w, r in zip(widths, numeric, strict=True))
+                + "|"
+            )
+    if json_file is not None:
+        json_file.write_text(json.dumps(list(rows), indent=1) + "\n", encoding="utf-8")
+
+
+def _cell(value: str | int | float) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def median_ms(run: Callable[[], object], *, seconds: float = 0.5, rounds: int = 7) -> float:
+    """Median over the rounds of the mean time of a call, in milliseconds, warmed up."""
+    run()
+    began = time.perf_counter()
+    run()
+    repeats = max(1, int(seconds / rounds / max(time.perf_counter() - began, 1e-6)))
+    means = []
+    for _ in range(rounds):
+        began = time.perf_counter()
+        for _ in range(repeats):
+            run()
+        means.append(1e3 * (time.perf_counter() - began) / repeats)
+    return statistics.median(means)
