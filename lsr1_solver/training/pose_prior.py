@@ -84,7 +84,7 @@ def mean_rotation(rotations: np.ndarray, *, iterations: int = 50) -> np.ndarray:
     for _ in range(iterations):
         step = matrix_to_axis_angle(rotations @ mean.T).mean(axis=0)
         mean = axis_angle_to_matrix(step) @ mean
-        if np.linalg.norm(step) < 1e-12:
+        if np.linalg.norm(step) < 1e-10:
             break
     return mean
 

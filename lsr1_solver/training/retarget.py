@@ -4,8 +4,9 @@ A joint of SMPL turns with the joint of the source that drives it: G_smpl(t) = G
 A. In the rest pose G_source is the source's rest rotation R, so A = R^T S with S what SMPL's rest bone lacks
 to lie along the source's: for thighs, shins, upper arms and forearms the smallest rotation between the two,
 so that bone directions are exact; for the hands that of the forearm; for the feet the turn about the
-vertical; for the trunk, the neck and the head nothing, because SMPL's bones there lean though the body stands
-upright. `limb_twist` then repairs what the sources have wrong about the limbs' turns about themselves.
+vertical and what lays a standing sole flat; for the trunk, the neck and the head nothing, because SMPL's
+bones there lean though the body stands upright. `limb_twist` then repairs what the sources have wrong about
+the limbs' turns about themselves.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from ..model_file import load_body_model
 from ..rotation import axis_angle_to_matrix, rotation_between
 from .limb_twist import repair_twists
 from .mocap import Clip
-from .sources import SPLITS, Family, SourceClip, read_sources
+from .sources import SOLES, SPLITS, Family, SourceClip, read_sources, subject_of
 
 _INDEX = {joint: j for j, joint in enumerate(SMPL_JOINT_NAMES)}
 # Limb bones, whose directions are kept: from joint to joint.
@@ -156,7 +157,15 @@ def _alignment(source: SourceClip, rest_joints: np.ndarray) -> np.ndarray:
         S[[ankle, foot]] = _heading(
             rest_joints[foot] - rest_joints[ankle], rest[drivers[ankle]] @ clip.offsets[tip]
         )
+        S[[ankle, foot]] = S[ankle] @ _sole(source.name, side)
     return np.swapaxes(rest[drivers], -1, -2) @ S
+
+
+def _sole(name: str, side: str) -> np.ndarray:
+    """The turn that lays the sole of a subject's standing foot flat."""
+    toes_up, left_edge_up = np.radians(SOLES.get(subject_of(name), ((0, 0), (0, 0)))[side == "right"])
+    up = np.array([-np.tan(left_edge_up), 1.0, np.tan(toes_up)])
+    return rotation_between(np.array([0.0, 1.0, 0.0]), up)
 
 
 def source_bone(source: SourceClip, side: str, upper: str, rotations: np.ndarray) -> np.ndarray:

@@ -129,11 +129,34 @@ HELD_OUT = (
     ("accad/Male1_C*", "test", "ACCAD Male1_C"),
     ("cmu/49_*", "validation", "CMU 49"),
 )
+# How the soles of a subject's standing feet stand off the ground without a correction, in degrees: (toes up,
+# left edge up) of the left foot and of the right, the median over the clips (tests/bench/retarget_strips.py
+# --soles prints what remains). Subjects that stand on tiptoe or on no flat ground are left out.
+SOLES: Mapping[str, tuple[tuple[float, float], tuple[float, float]]] = {
+    "accad/Female1": ((-0.3, -2.9), (-3.1, 8.5)),
+    "accad/Male1": ((-8.5, 0.0), (-0.8, 0.8)),
+    "cmu/02": ((-3.1, -4.8), (-1.8, 7.2)),
+    "cmu/06": ((-4.4, 0.6), (-3.9, 1.8)),
+    "cmu/07": ((-0.9, 2.4), (-0.7, -5.2)),
+    "cmu/08": ((-0.8, 2.9), (-0.4, -6.9)),
+    "cmu/10": ((-6.5, 2.2), (-6.0, -1.0)),
+    "cmu/12": ((-4.0, 2.8), (-1.3, -1.9)),
+    "cmu/16": ((-3.4, 2.5), (-5.0, -2.6)),
+    "cmu/26": ((-1.2, 4.4), (-0.8, -4.2)),
+    "cmu/35": ((-3.1, 3.4), (-2.9, -3.3)),
+    "cmu/60": ((4.6, -3.0), (3.8, 1.7)),
+    "cmu/61": ((2.6, 1.3), (4.7, 1.4)),
+}
 # fmt: on
 
 # The zero pose of ACCAD's Male1 is no T-pose: the middle of this clip stands upright instead.
 _MALE1 = "Male1_"
 _MALE1_STANDS = "Male1_A1_Stand.bvh"
+
+
+def subject_of(name: str) -> str:
+    """The subject of a clip: "cmu/05" of "cmu/05_01"."""
+    return name.split("_")[0]
 
 
 def split_of(name: str) -> tuple[str, str]:

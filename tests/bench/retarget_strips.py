@@ -20,12 +20,13 @@ from lsr1_solver.rotation import geodesic_angle
 from lsr1_solver.training.retarget import (
     LIMBS,
     Motion,
+    load_motions,
     open_body_joints,
     retarget,
     source_bone,
     world_joints,
 )
-from lsr1_solver.training.sources import SourceClip, read_sources
+from lsr1_solver.training.sources import SourceClip, read_sources, subject_of
 
 STRIPS = (
     "cmu/35_01",
@@ -42,6 +43,7 @@ STRIPS = (
 QUICK = STRIPS[:4]
 _CELL, _ROW, _FIGURES = 150, 260, 12
 _PIXELS_PER_METRE = 110
+_FEW = 40  # standing frames that a subject needs
 _COLOURS = {"left": (30, 90, 220), "right": (215, 60, 40), "": (60, 60, 60), "front": (20, 150, 60)}
 
 
@@ -58,16 +60,40 @@ def limb_errors(source: SourceClip, positions: np.ndarray) -> np.ndarray:
     return np.stack(angles, axis=1)
 
 
+def standing_soles(G: np.ndarray, positions: np.ndarray, frame_rate: float) -> list[np.ndarray]:
+    """The vertical in the frames of the feet that stand (at rest, low, near flat). -> [N, 3] left, right."""
+    toes = [SMPL_JOINT_NAMES.index(f"{side}_foot") for side in ("left", "right")]
+    ground = np.percentile(positions[:, toes, 1].min(axis=1), 5)
+    soles = []
+    for ankle, toe in zip((7, 8), toes, strict=True):
+        moved = np.linalg.norm(np.gradient(positions[:, [ankle, toe]], axis=0), axis=-1).max(axis=1)
+        up = G[:, ankle, 1]
+        stands = (moved * frame_rate < 0.15) & (positions[:, toe, 1] < ground + 0.05)
+        soles.append(up[stands & (up[:, 1] > np.cos(np.radians(25)))])
+    return soles
+
+
 def foot_tilt(G: np.ndarray, positions: np.ndarray, frame_rate: float) -> float:
-    """The median angle of the soles with the ground, degrees, while a foot stands (its toes at rest)."""
-    tilts = []
-    for side in ("left", "right"):
-        ankle, toes = (SMPL_JOINT_NAMES.index(f"{side}_{part}") for part in ("ankle", "foot"))
-        moved = np.linalg.norm(np.gradient(positions[:, [ankle, toes]], axis=0), axis=-1).max(axis=1)
-        still = moved * frame_rate < 0.15
-        tilts.append(np.degrees(np.arccos(np.clip(G[still, ankle, 1, 1], -1, 1))))
-    joined = np.concatenate(tilts)
-    return float(np.median(joined)) if joined.size else float("nan")
+    """The median angle of the standing soles with the ground, degrees."""
+    up = np.concatenate(standing_soles(G, positions, frame_rate))
+    return float(np.degrees(np.median(np.arccos(np.clip(up[:, 1], -1, 1))))) if len(up) else float("nan")
+
+
+def print_soles(mocap_folder: Path) -> None:
+    """What remains of the soles' tilt, subject by subject: corrects the table SOLES of the sources."""
+    rest_joints = open_body_joints()
+    found: dict[tuple[str, int], list[np.ndarray]] = {}
+    for motion in load_motions(mocap_folder, rate=30.0, rest_joints=rest_joints):
+        soles = standing_soles(*world_joints(motion.rotations, motion.root, rest_joints), motion.frame_rate)
+        for side, up in enumerate(soles):
+            found.setdefault((subject_of(motion.name), side), []).append(up)
+    for (subject, side), parts in found.items():
+        up = np.concatenate(parts)
+        if len(up) < _FEW:
+            continue
+        x, y, z = np.median(up, axis=0)
+        toes, edge = np.degrees([np.arctan2(z, y), np.arctan2(-x, y)])
+        print(f"{subject} {('left', 'right')[side]}: toes up {toes:.1f}, left edge up {edge:.1f} degrees")
 
 
 def measure(
@@ -157,9 +183,13 @@ def main() -> int:
     parser.add_argument("-o", "--output", type=Path, help="folder for the pictures")
     parser.add_argument("--clip", action="append", help="clip names instead of the usual ones")
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--soles", action="store_true", help="print how the soles stand, nothing else")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    if arguments.soles:
+        print_soles(arguments.mocap_folder)
+        return 0
     rest_joints = open_body_joints()
     rows = []
     for name in arguments.clip or (QUICK if arguments.quick else STRIPS):
