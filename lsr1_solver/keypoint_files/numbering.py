@@ -72,7 +72,8 @@ def varying_numbers(stems: Sequence[str]) -> list[int] | None:
     groups = zip(*(map(int, parts[1::2]) for parts in split), strict=True)
     counting = [group for group in groups if len(set(group)) == len(stems)]
     # Where several groups count (a time stamp beside a number), frames are those that lie closest together.
-    return list(min(counting, key=lambda group: max(group) - min(group))) if counting else None
+    closest = min(reversed(counting), key=lambda group: max(group) - min(group), default=None)
+    return None if closest is None else list(closest)
 
 
 def _far_apart(values: Sequence[int]) -> bool:
@@ -86,7 +87,7 @@ def _far_apart(values: Sequence[int]) -> bool:
 
 def _steady(values: Sequence[int]) -> bool:
     steps = sorted(b - a for a, b in pairwise(values))
-    return len(steps) < 2 or (steps[0] > 0 and steps[-1] <= 2 * steps[0])
+    return len(steps) > 1 and 0 < steps[-1] <= 2 * steps[0]
 
 
 def _refuse_several_clips(stems: Sequence[str], place: str) -> None:
