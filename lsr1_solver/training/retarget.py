@@ -146,7 +146,7 @@ def _alignment(source: SourceClip, rest_joints: np.ndarray) -> np.ndarray:
         for upper, lower in LIMBS:
             bone = rest_joints[_INDEX[f"{side}_{lower}"]] - rest_joints[_INDEX[f"{side}_{upper}"]]
             j = _INDEX[f"{side}_{upper}"]
-            S[j] = rotation_between(bone, source_bone(source, side, upper, rest))
+            S[j] = rotation_between(bone, _source_bone(source, side, upper, rest))
             if lower == "wrist":
                 S[[_INDEX[f"{side}_wrist"], _INDEX[f"{side}_hand"]]] = S[j]
             if upper in _HINGED:
@@ -168,7 +168,7 @@ def _sole(name: str, side: str) -> np.ndarray:
     return rotation_between(np.array([0.0, 1.0, 0.0]), up)
 
 
-def source_bone(source: SourceClip, side: str, upper: str, rotations: np.ndarray) -> np.ndarray:
+def _source_bone(source: SourceClip, side: str, upper: str, rotations: np.ndarray) -> np.ndarray:
     """The source's limb bone below ``upper`` ("hip", "knee", "shoulder" or "elbow").
 
     ``rotations`` [..., J, 3, 3] world rotations of the source's joints -> [..., 3], metres.

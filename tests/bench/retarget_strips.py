@@ -23,7 +23,6 @@ from lsr1_solver.training.retarget import (
     load_motions,
     open_body_joints,
     retarget,
-    source_bone,
     world_joints,
 )
 from lsr1_solver.training.sources import SourceClip, read_sources, subject_of
@@ -54,7 +53,10 @@ def limb_errors(source: SourceClip, positions: np.ndarray) -> np.ndarray:
         for upper, lower in LIMBS:
             a, b = (SMPL_JOINT_NAMES.index(f"{side}_{part}") for part in (upper, lower))
             bone = positions[:, b] - positions[:, a]
-            target = source_bone(source, side, upper, source.clip.rotations)
+            upper_driver, lower_driver = (
+                source.clip.index(source.family.driver(f"{side}_{part}")) for part in (upper, lower)
+            )
+            target = source.clip.positions[:, lower_driver] - source.clip.positions[:, upper_driver]
             sine = np.linalg.norm(np.cross(bone, target), axis=-1)
             angles.append(np.degrees(np.arctan2(sine, (bone * target).sum(axis=-1))))
     return np.stack(angles, axis=1)
