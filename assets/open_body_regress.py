@@ -8,8 +8,9 @@ import numpy as np
 
 
 def non_negative_least_squares(A: np.ndarray, b: np.ndarray, limit: int = 400) -> np.ndarray:
-    """Minimise ``|A x - b|`` over ``x >= 0`` (Lawson, Hanson, *Solving Least Squares Problems*, 1974, ch. 23).
+    """Minimise ``|A x - b|`` over ``x >= 0``.
 
+    Lawson, Hanson, *Solving Least Squares Problems*, 1974, chapter 23.
     ``A`` [M, C], ``b`` [M] -> [C]; the answer is sparse where few columns suffice.
     """
     gram, rhs = A.T @ A, A.T @ b
@@ -56,7 +57,7 @@ class SparsePoint:
 
 
 def _system(targets: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The equations that a point of ``v`` [N, C, 3] should follow ``targets`` [N, 3] with weights of sum 1."""
+    """The equations of a point of ``v`` [N, C, 3] that follows ``targets`` [N, 3], weights summing to 1."""
     centre = targets.mean(axis=0)
     columns = (v - centre).transpose(0, 2, 1).reshape(-1, v.shape[1])
     # One heavy row asks for the sum.
@@ -75,9 +76,7 @@ def regress_point(targets: np.ndarray, v: np.ndarray, candidates: np.ndarray) ->
     return SparsePoint(candidates[kept], x[kept] / x[kept].sum())
 
 
-def regress_joint(
-    targets: np.ndarray, v: np.ndarray, candidates: np.ndarray, *, ridge: float
-) -> SparsePoint:
+def regress_joint(targets: np.ndarray, v: np.ndarray, candidates: np.ndarray, *, ridge: float) -> SparsePoint:
     """As :func:`regress_point` with small weights of either sign, which reach what no average does.
 
     MakeHuman's joints slide within the limb from phenotype to phenotype; ``ridge`` is the price, metres,
@@ -119,7 +118,7 @@ def dense(points: list[SparsePoint], vertex_count: int) -> np.ndarray:
 
 
 def padded(points: list[SparsePoint]) -> tuple[np.ndarray, np.ndarray]:
-    """Sparse points as equally long rows, padded with weight 0 at vertex 0. -> [L, M] int32, [L, M] float32."""
+    """Points as equally long rows, padded with weight 0 at vertex 0. -> [L, M] int32, [L, M] float32."""
     width = max(len(point.vertices) for point in points)
     vertices = np.zeros((len(points), width), dtype=np.int32)
     weights = np.zeros((len(points), width), dtype=np.float32)

@@ -162,8 +162,9 @@ def pose_joints(J: np.ndarray, R: np.ndarray) -> np.ndarray:
 def dual_quaternion_skin(
     v: np.ndarray, weights: np.ndarray, R: np.ndarray, J: np.ndarray, P: np.ndarray
 ) -> np.ndarray:
-    """Skinning that keeps volume, for baking the T-pose (Kavan et al., *Skinning with Dual Quaternions*, 2007).
+    """Skinning that keeps volume, for baking the T-pose.
 
+    Kavan et al., *Skinning with Dual Quaternions*, I3D 2007.
     ``v`` [V, 3] moved by ``R`` [24, 3, 3] about ``J`` [24, 3] to ``P`` [24, 3] -> [V, 3].
     """
     q = matrix_to_quaternion(R)

@@ -3,6 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+from open_body_rig import joint
+
+from lsr1_solver.body_model import SMPL_JOINT_NAMES
+
+# The perineum, from the middle of the hips, metres.
+CROTCH = np.array([0.0, -0.085, -0.01])
+# Joints whose step from bone to bone is too steep: radius (metres) and rounds of smoothing.
+JOINT_SMOOTHING = (("knee", 0.12, 6), ("elbow", 0.09, 4))
 
 
 def neighbours(quads: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -23,20 +31,33 @@ def smooth(weights: np.ndarray, quads: np.ndarray, rounds: int, amount: np.ndarr
     return weights
 
 
+def bump(v: np.ndarray, centre: np.ndarray, radius: float) -> np.ndarray:
+    """1 at the centre, 0 from ``radius`` metres on, smooth. ``v`` [V, 3] -> [V]."""
+    t = np.clip(1 - np.linalg.norm(v - centre, axis=1) / radius, 0, 1)
+    return t * t * (3 - 2 * t)
+
+
 def refine(weights: np.ndarray, v: np.ndarray, joints: np.ndarray, quads: np.ndarray) -> np.ndarray:
-    """The weights to ship, from the folded ones. ``v`` [V, 3] and ``joints`` [24, 3] in the T-pose."""
-    del joints
+    """The weights to ship, from the folded ones. ``v`` [V, 3] and ``joints`` [24, 3] in the T-pose.
+
+    MakeHuman leaves the skin between the thighs to the pelvis alone: in a squat it would hang out.
+    """
+    hips = joints[[joint("left_hip"), joint("right_hip")]]
+    between = hips.mean(axis=0) + CROTCH
+    weights = smooth(weights, quads, 60, 0.5 * np.minimum(1, 1.6 * bump(v, between, 0.15)))
+    for side in ("left", "right"):
+        for name, radius, rounds in JOINT_SMOOTHING:
+            weights = smooth(weights, quads, rounds, 0.5 * bump(v, joints[joint(f"{side}_{name}")], radius))
     return smooth(weights, quads, 2, np.full(len(v), 0.5))
 
 
 def four_a_vertex(weights: np.ndarray, mirror: np.ndarray) -> np.ndarray:
     """The same on both sides, the four largest a vertex, summing to 1. [V, 24] -> [V, 24]."""
-    from lsr1_solver.body_model import SMPL_JOINT_NAMES
-
     other = {"left": "right", "right": "left"}
     swap = [
-        SMPL_JOINT_NAMES.index(f"{other[side]}_{rest}") if (side := name.partition("_")[0]) in other
-        and (rest := name.partition("_")[2]) else index
+        SMPL_JOINT_NAMES.index(f"{other[side]}_{rest}")
+        if (side := name.partition("_")[0]) in other and (rest := name.partition("_")[2])
+        else index
         for index, name in enumerate(SMPL_JOINT_NAMES)
     ]
     weights = (weights + weights[mirror][:, swap]) / 2
