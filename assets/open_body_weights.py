@@ -9,6 +9,7 @@ from lsr1_solver.body_model import SMPL_JOINT_NAMES
 
 # The perineum, from the middle of the hips, metres.
 CROTCH = np.array([0.0, -0.085, -0.01])
+COLLAR_SHARE = 0.8
 # Joints whose step from bone to bone is too steep: radius (metres) and rounds of smoothing.
 JOINT_SMOOTHING = (("knee", 0.12, 6), ("elbow", 0.09, 4))
 
@@ -48,7 +49,22 @@ def refine(weights: np.ndarray, v: np.ndarray, joints: np.ndarray, quads: np.nda
     for side in ("left", "right"):
         for name, radius, rounds in JOINT_SMOOTHING:
             weights = smooth(weights, quads, rounds, 0.5 * bump(v, joints[joint(f"{side}_{name}")], radius))
+    for side in ("left", "right"):
+        lend_to_collar(weights, side)
     return smooth(weights, quads, 2, np.full(len(v), 0.5))
+
+
+def lend_to_collar(weights: np.ndarray, side: str) -> None:
+    """Give a collar more of the skin it shares with the trunk, in place. ``weights`` [V, 24].
+
+    MakeHuman's collar bones carry half of any vertex at most; SMPL's lift the whole shoulder.
+    """
+    collar = weights[:, joint(f"{side}_collar")]
+    for name in ("spine3", "neck"):
+        trunk = weights[:, joint(name)]
+        lent = COLLAR_SHARE * collar * trunk / np.maximum(collar + trunk, 1e-9)
+        trunk -= lent
+        collar += lent
 
 
 def four_a_vertex(weights: np.ndarray, mirror: np.ndarray) -> np.ndarray:
