@@ -14,13 +14,14 @@ import numpy as np
 _GATE = 0.4
 _GATE_GROWTH = 0.25
 _WIDEST_GATE = 1.2
-# Two tracks that fit as well as each other: the person stays with the older.
+# Two tracks that fit as well as each other: the person stays with the older, and with the one just seen.
 _NEWCOMER = 0.1
+_ABSENT = 0.1
 # How near to a track's keypoints a part of a person lies that the detector took for somebody else.
 _PART = 0.1
-# Frames over which a track is bridged while nobody is there, and over which its velocity is believed.
+# Frames over which a track is bridged while nobody is there, and what remains of its velocity a frame later.
 LONGEST_GAP = 45
-_LONGEST_PREDICTION = 4.0
+_SLOWING = 0.93
 
 
 @dataclass(eq=False)
@@ -33,7 +34,9 @@ class _Track:
     seen: int = 1
 
     def predicted(self, frame: int) -> np.ndarray:
-        return self.points + self.velocity * min(frame - self.frame, _LONGEST_PREDICTION)
+        # The sum of 1, q, q^2, ...: a step is a whole step, a long absence ends near where it began.
+        steps = (1 - _SLOWING ** (frame - self.frame)) / (1 - _SLOWING)
+        return self.points + self.velocity * steps
 
     def take(self, points: np.ndarray, confidence: np.ndarray, size: float, frame: int) -> None:
         step = frame - self.frame
@@ -113,8 +116,8 @@ def _costs(
     mean = np.where(total > 0, (common * distance).sum(axis=2) / np.maximum(total, 1e-12), apart)
     size = np.maximum(np.array([t.size for t in tracks])[:, None], sizes)
     waited = np.array([frame - t.frame - 1 for t in tracks])
-    newcomer = np.array([_NEWCOMER / t.seen for t in tracks])
-    return mean / size + newcomer[:, None], np.minimum(_GATE * (1 + _GATE_GROWTH * waited), _WIDEST_GATE)
+    doubt = np.array([_NEWCOMER / t.seen for t in tracks]) + _ABSENT * (waited > 0)
+    return mean / size + doubt[:, None], np.minimum(_GATE * (1 + _GATE_GROWTH * waited), _WIDEST_GATE)
 
 
 def _centres(points: np.ndarray, confidence: np.ndarray) -> np.ndarray:

@@ -33,11 +33,12 @@ def read_keypoints(
 
     Raises FitError, naming the file and the place, for what cannot be read.
     """
-    source = Path(path)
+    # "." has no name to call the clip by.
+    source = Path(path).absolute()
     chosen = None if format is None else keypoint_format(format)
     if image_size is not None and (len(image_size) != 2 or min(image_size) <= 0):
         raise FitError(f"The image size is {image_size}; width and height in pixels are right.")
     if not source.exists():
         raise FitError(f"There is no file or folder {source}.")
     clip = read_folder(source) if source.is_dir() else read_file(source)
-    return people_as_tracks(clip, source.name or str(source), image_size, chosen, person)
+    return people_as_tracks(clip, source.name, image_size, chosen, person)

@@ -64,12 +64,16 @@ def read_folder(folder: Path) -> Clip:
     of no known kind whose name has no number (notes beside the frames). Raises FitError for an empty folder,
     for files of different kinds and for several clip-long files.
     """
-    files = [p for p in folder.iterdir() if p.is_file() and not p.name.startswith(".")]
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError as error:
+        raise FitError(f"The folder {folder.name} cannot be read: {error.strerror}.") from error
+    files = [p for p in entries if p.is_file() and not p.name.startswith(".")]
     found = [p for p in files if p.suffix.lower() == ".json"]
     found = [p for p in found if p.stem.endswith(_OPENPOSE_ENDING)] or found
     found = found or [p for p in files if p.suffix.lower() in (".csv", ".tsv")]
     if not found:
-        inner = sorted(p.name for p in folder.iterdir() if p.is_dir())
+        inner = [p.name for p in entries if p.is_dir()]
         hint = f" It holds the folders {', '.join(inner[:5])}: choose one of them." if inner else ""
         raise FitError(f"The folder {folder.name} holds no keypoint file (.json or .csv).{hint}")
     found.sort(key=lambda p: natural_key(p.name))

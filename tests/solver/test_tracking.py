@@ -59,6 +59,20 @@ def test_people_who_cross_keep_their_tracks() -> None:
     assert {tuple(frame) for frame in tracks} == {(tracks[0][0], tracks[0][1])}
 
 
+@pytest.mark.parametrize("hidden", [2, 6, 10])
+def test_somebody_hidden_behind_another_keeps_the_track(hidden: int) -> None:
+    people = []
+    for t in range(50):
+        walk = 0.35 * np.sin(t / 4)
+        frame = [stick(BODY_25, 640 + 16 * (t - 25), 400, 400, walk)]
+        if abs(t - 25) > hidden / 2:
+            frame.append(stick(BODY_25, 640 - 16 * (t - 25), 400, 400, -walk))
+        people.append(frame)
+    tracks = linked(people)
+    assert {tuple(frame) for frame in tracks if len(frame) == 2} == {tuple(tracks[0])}
+    assert all(frame[0] == tracks[0][0] for frame in tracks)
+
+
 def test_a_crowd_that_walks_about_keeps_its_tracks() -> None:
     rng = np.random.default_rng(2)
     start, speed = rng.uniform((0, 300), (1800, 700), (6, 2)), rng.uniform(-6, 6, (6, 2))
