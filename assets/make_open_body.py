@@ -136,11 +136,14 @@ def joint_points(sample: Sample, mirror: np.ndarray) -> list[SparsePoint]:
             continue
         distance = np.linalg.norm(mean - J[index], axis=1)
         near = np.flatnonzero(distance < np.partition(distance, 20)[20] + REACH)
-        if name.startswith("left_"):
-            near = near[mean[near, 0] > 0]
-        candidates = np.sort(near[spread(mean[near], CANDIDATES)])
+        sided = name.startswith("left_")
+        near = near[mean[near, 0] > -1e-6]
+        candidates = near[spread(mean[near], CANDIDATES if sided else CANDIDATES // 2)]
+        if not sided:
+            candidates = np.concatenate([candidates, mirror[candidates]])
+        candidates = np.unique(candidates)
         point = regress_joint(sample.joints[:, index], sample.vertices, candidates, ridge=RIDGE)
-        points[name] = point if name.startswith("left_") else symmetric(point, mirror)
+        points[name] = point if sided else symmetric(point, mirror)
     return [points[name] for name in SMPL_JOINT_NAMES]
 
 
