@@ -24,7 +24,7 @@ from .body_model import (
 from .camera import Camera, camera_from_focal, camera_from_lens, default_camera, project
 from .clip import bridge_gaps
 from .errors import FitError
-from .fitting import FitState, FitStatus, fit, fit_pose
+from .fitting import MINIMIZERS, FitState, FitStatus, fit, fit_one_shape, fit_pose
 from .keypoint_files import read_keypoints
 from .keypoints import FORMATS, KeypointFormat, Keypoints2D, keypoint_format, keypoints_2d
 from .minimizer import Adam, LevenbergMarquardt, Minimizer
@@ -37,6 +37,7 @@ from .quasi_newton import LBFGS, SR1
 __all__ = [
     "FORMATS",
     "LBFGS",
+    "MINIMIZERS",
     "SMPL_JOINT_NAMES",
     "SMPL_PARENTS",
     "SR1",
@@ -60,6 +61,7 @@ __all__ = [
     "camera_from_lens",
     "default_camera",
     "fit",
+    "fit_one_shape",
     "fit_pose",
     "keypoint_format",
     "keypoints_2d",

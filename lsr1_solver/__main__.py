@@ -9,30 +9,21 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 
-from .body_model import BodyPose
 from .camera import Camera, camera_from_focal, camera_from_lens, default_camera
 from .clip import bridge_gaps
 from .errors import FitError
-from .fitting import FitState, FitStatus, fit
+from .fitting import MINIMIZERS, FitState, FitStatus, fit_one_shape
 from .keypoint_files import read_keypoints
 from .keypoints import FORMATS, Keypoints2D
-from .minimizer import Adam, LevenbergMarquardt, Minimizer, MinimizerState
+from .minimizer import Minimizer, MinimizerState
 from .model_file import load_body_model
 from .motion import write_amass
-from .problem import SHAPE, FitProblem
-from .quasi_newton import LBFGS, SR1
+from .problem import FitProblem
 from .report import report, summary, write_report
-
-# Cast: a minimizer is only given states of its own making, which the protocol cannot say of a mixed table.
-MINIMIZERS = {
-    m.name: cast("Minimizer[MinimizerState]", m) for m in (LevenbergMarquardt(), LBFGS(), SR1(), Adam())
-}
 
 
 def image_size(text: str) -> tuple[int, int]:
@@ -88,13 +79,7 @@ def run_fit(options: argparse.Namespace) -> None:
     keypoints = choose_person(options)
     camera = choose_camera(options, keypoints)
     body = load_body_model(options.body)
-    minimizer = MINIMIZERS[options.minimizer]
-    state = fit_with_progress(FitProblem(body, camera, keypoints), minimizer)
-    if len(keypoints) > 1:
-        # One person has one shape: every frame again with the mean of the first round's.
-        betas = np.tile(state.pose.betas[state.fitted].mean(axis=0), (len(keypoints), 1))
-        problem = replace(state.view.problem, fixed=frozenset({SHAPE}))
-        state = fit_with_progress(problem, minimizer, replace(state.pose, betas=betas))
+    state = fit_with_progress(FitProblem(body, camera, keypoints), MINIMIZERS[options.minimizer])
     figures = report(state, options.minimizer, time.perf_counter() - began)
     pose = bridge_gaps(state.pose, state.fitted)
     outputs: list[tuple[Path, Callable[[Path], None]]] = [
@@ -134,12 +119,10 @@ def choose_camera(options: argparse.Namespace, keypoints: Keypoints2D) -> Camera
     return default_camera(size)
 
 
-def fit_with_progress(
-    problem: FitProblem, minimizer: Minimizer[MinimizerState], initial: BodyPose | None = None
-) -> FitState:
+def fit_with_progress(problem: FitProblem, minimizer: Minimizer[MinimizerState]) -> FitState:
     """Fit to the end, with a line of progress on stderr where that is a terminal."""
     state: FitState | None = None
-    for state in fit(problem, minimizer, initial=initial):
+    for state in fit_one_shape(problem, minimizer):
         if sys.stderr.isatty():
             error = f"{state.reprojection_percent:.2f} % of the person's height"
             print(f"\riteration {state.iteration:3d}   reprojection {error} ", end="", file=sys.stderr)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from functools import cached_property
+from typing import cast
 
 import numpy as np
 
@@ -14,17 +15,22 @@ from .camera import project
 from .clip import ACCELERATION_SIGMA, ClipObjective, bridge_gaps
 from .errors import FitError
 from .kinematics import PELVIS, pose_chain
-from .minimizer import LevenbergMarquardt, Minimizer, State
+from .minimizer import Adam, LevenbergMarquardt, Minimizer, MinimizerState, State
 from .objective import Objective
-from .problem import FitProblem
+from .problem import SHAPE, FitProblem
+from .quasi_newton import LBFGS, SR1
 from .starts import YAWS, yaw_starts
 from .view import PersonView, person_view
 
 # Steps that every yaw gets before the lowest energy is chosen.
-START_STEPS = 8
+START_STEPS = 10
 # Problems worked on at once: more would leave the processor's cache.
 TILE = 64
 DEFAULT_MINIMIZER = LevenbergMarquardt()
+# Cast: each is only given states of its own making, which the protocol can't say of a mixed table.
+MINIMIZERS = {
+    m.name: cast("Minimizer[MinimizerState]", m) for m in (LevenbergMarquardt(), LBFGS(), SR1(), Adam())
+}
 
 
 class FitStatus(Enum):
@@ -96,7 +102,7 @@ def fit(
     *,
     initial: BodyPose | None = None,
     max_iterations: int = 60,
-) -> Iterator[FitState]:
+) -> Generator[FitState, None, None]:
     """Fit a body to keypoints; every state shows the best poses so far, the last one is the result.
 
     ``initial`` is where to begin (B frames, camera axes); without it the fit begins upright at eight yaws and
@@ -118,6 +124,20 @@ def fit(
         objective, z = view.objective(view.start_at(initial))
         iteration = 0
     yield from _descend(view, objective, z, minimizer, iteration, max_iterations)
+
+
+def fit_one_shape(
+    problem: FitProblem, minimizer: Minimizer[State] = DEFAULT_MINIMIZER, *, max_iterations: int = 60
+) -> Iterator[FitState]:
+    """``fit`` for a clip of one person: every frame, then again with the mean shape of them all."""
+    state: FitState | None = None
+    for state in fit(problem, minimizer, max_iterations=max_iterations):
+        yield state
+    if state is None or len(problem.keypoints) == 1:
+        return
+    betas = np.tile(state.pose.betas[state.fitted].mean(axis=0), (len(problem.keypoints), 1))
+    again = replace(problem, fixed=frozenset({SHAPE}))
+    yield from fit(again, minimizer, initial=replace(state.pose, betas=betas), max_iterations=max_iterations)
 
 
 def fit_pose(

@@ -21,7 +21,7 @@ from .rotation import axis_angle_to_matrix, matrix_to_axis_angle
 
 # How far the start may be from the truth, one standard deviation: root rotation in radians, pelvis across
 # the view in metres, its depth as a share of the distance.
-ROOT_SIGMA = 0.5
+ROOT_SIGMA = 1.0
 PELVIS_SIGMA = (0.15, 0.15, 0.1)
 
 
