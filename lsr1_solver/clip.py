@@ -112,6 +112,9 @@ class ClipLinearization:
             p = y + ry / old * p
         return x.reshape(1, -1)
 
+    def inverse_factor(self) -> None:
+        """Too large to form."""
+
     def where(self, mask: np.ndarray, other: ClipLinearization) -> ClipLinearization:
         """This model if the one problem's ``mask`` [1] is set, else the other."""
         return self if mask[0] else other

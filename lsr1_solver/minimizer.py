@@ -40,6 +40,10 @@ class NormalEquations(Protocol):
         """``-(H + damping I)^-1 gradient``; ``damping`` [B] -> [B, n]."""
         ...
 
+    def inverse_factor(self) -> Array | None:
+        """``S`` [B, n, n] with ``S S^T`` the inverse of H, or None where that is too large to form."""
+        ...
+
     def where(self, mask: Array, other: Self) -> Self:
         """This model for the problems of ``mask`` [B], the other for the rest."""
         ...

@@ -195,6 +195,24 @@ class Linearization:
             self.prior_weight,
         )
 
+    def inverse_factor(self) -> Array:
+        """``S`` [B, n, n], ``S S^T = (w I + J^T J)^-1``, by one Cholesky factor of the smaller Gram matrix.
+
+        With ``K = J / sqrt(w)`` and ``I + K K^T = L L^T``: ``S = (I - K^T (L L^T + L^T)^-1 K) / sqrt(w)``. A
+        prior weight of zero is taken as one hundredth: J alone need not have full rank.
+        """
+        xp = array_namespace(self.J)
+        m, n = self.J.shape[1:]
+        root = max(self.prior_weight, 0.01) ** 0.5
+        K = self.J / root
+        transposed = xp.matrix_transpose(K)
+        eye = xp.eye(n, dtype=K.dtype, device=K.device)
+        if m >= n:  # (C C^T)^-1 = C^-T C^-1
+            return xp.matrix_transpose(xp.linalg.inv(xp.linalg.cholesky(eye + transposed @ K))) / root
+        gram = eye[:m, :m] + K @ transposed
+        inner = xp.linalg.solve(gram + xp.matrix_transpose(xp.linalg.cholesky(gram)), K)
+        return (eye - transposed @ inner) / root
+
     def solve(self, damping: Array) -> Array:
         """The step ``-(J^T J + (w + damping) I)^-1 gradient``, [B, n], by the smaller of the two systems.
 

@@ -116,6 +116,15 @@ def test_both_systems_give_the_damped_newton_step(rows: int) -> None:
         assert np.allclose(matrix @ step[b], -linear.gradient[b], atol=1e-9)
 
 
+@pytest.mark.parametrize("rows", [20, 300])
+def test_the_inverse_factor_is_one(rows: int) -> None:
+    linear = objective().linearize(objective().start())
+    J = np.random.default_rng(0).normal(size=(3, rows, 85))
+    S = replace(linear, J=J, prior_weight=0.3).inverse_factor()
+    H = 0.3 * np.eye(85) + np.swapaxes(J, 1, 2) @ J
+    assert np.allclose(S @ np.swapaxes(S, 1, 2) @ H, np.eye(85), atol=1e-8)
+
+
 def test_a_missing_point_has_no_say() -> None:
     problem = objective()
     z = problem.start()
