@@ -6,12 +6,28 @@ The kinematics, the objective and the optimizers are written once against the Py
 
 from __future__ import annotations
 
+from types import ModuleType
 from typing import TYPE_CHECKING, TypeAlias
 
+import array_api_compat.numpy as numpy_namespace
 import numpy as np
+from array_api_compat import array_namespace
 
 if TYPE_CHECKING:
     # To a type checker every array is numpy's: the standard has no static type of its own yet.
     Array: TypeAlias = np.ndarray
 else:
     Array = object
+
+
+def namespace(array: Array) -> ModuleType:
+    """The array library of ``array``; for numpy at once, since a fit of one pose asks a hundred times."""
+    return numpy_namespace if type(array) is np.ndarray else array_namespace(array)
+
+
+def constant(values: np.ndarray, like: Array) -> Array:
+    """A numpy constant in the library, precision and device of ``like``; indices stay integers."""
+    dtype = like.dtype if values.dtype.kind == "f" else None
+    if type(like) is np.ndarray:
+        return values if dtype is None else values.astype(dtype, copy=False)
+    return array_namespace(like).asarray(values, dtype=dtype, device=like.device)

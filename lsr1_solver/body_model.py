@@ -10,9 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
-from array_api_compat import array_namespace
 
-from .arrays import Array
+from .arrays import Array, constant, namespace
 from .rotation import axis_angle_to_matrix
 
 SMPL_JOINT_NAMES = (
@@ -35,6 +34,7 @@ LEVELS: tuple[tuple[int, int, tuple[int, ...]], ...] = (
     (22, 24, (0, 1)),
 )
 JOINT_COUNT = len(SMPL_JOINT_NAMES)
+_LAST_ROW = np.array([[0.0, 0.0, 0.0, 1.0]])
 
 
 @dataclass(frozen=True)
@@ -109,13 +109,12 @@ def rest_joints(body: BodyModel, betas: Array) -> Array:
 
     ``betas`` [B, S'] with S' <= S -> [B, 24, 3], metres.
     """
-    xp = array_namespace(betas)
+    xp = namespace(betas)
     count = betas.shape[1]
     base = body.J_regressor @ body.v_template
     directions = np.einsum("jv,vcs->jcs", body.J_regressor, body.shapedirs[..., :count])
-    base = xp.asarray(base, dtype=betas.dtype, device=betas.device)
-    flat = xp.asarray(directions.reshape(-1, count).T, dtype=betas.dtype, device=betas.device)
-    return base + xp.reshape(betas @ flat, (-1, JOINT_COUNT, 3))
+    flat = constant(directions.reshape(-1, count).T, betas)
+    return constant(base, betas) + xp.reshape(betas @ flat, (-1, JOINT_COUNT, 3))
 
 
 def forward_kinematics(rotations: Array, bones: Array) -> Array:
@@ -125,9 +124,8 @@ def forward_kinematics(rotations: Array, bones: Array) -> Array:
     (the root's: where the pelvis stands), metres. Returns [B, 24, 4, 4]: rotation ``[..., :3, :3]`` and
     position ``[..., :3, 3]`` of each joint.
     """
-    xp = array_namespace(rotations)
-    last_row = xp.asarray([[0.0, 0.0, 0.0, 1.0]], dtype=rotations.dtype, device=rotations.device)
-    last_row = xp.broadcast_to(last_row, (*rotations.shape[:2], 1, 4))
+    xp = namespace(rotations)
+    last_row = xp.broadcast_to(constant(_LAST_ROW, rotations), (*rotations.shape[:2], 1, 4))
     local = xp.concat([xp.concat([rotations, bones[..., None]], axis=-1), last_row], axis=-2)
     levels = [local[:, :1]]
     for first, last, above in LEVELS:
@@ -138,15 +136,15 @@ def forward_kinematics(rotations: Array, bones: Array) -> Array:
         elif above == tuple(range(above[0], above[0] + width)):  # neighbours: a view serves
             parents = parents[:, above[0] : above[0] + width]
         else:
-            parents = xp.take(parents, xp.asarray(above, device=rotations.device), axis=1)
+            parents = xp.take(parents, constant(np.array(above), rotations), axis=1)
         levels.append(parents @ local[:, first:last])
     return xp.concat(levels, axis=1)
 
 
 def bone_offsets(joints: Array) -> Array:
     """Each joint's rest offset from its parent, the root's from the origin. [B, 24, 3] -> [B, 24, 3]."""
-    xp = array_namespace(joints)
-    parents = xp.asarray(SMPL_PARENTS[1:], device=joints.device)
+    xp = namespace(joints)
+    parents = constant(np.array(SMPL_PARENTS[1:]), joints)
     return xp.concat([joints[:, :1], joints[:, 1:] - xp.take(joints, parents, axis=1)], axis=1)
 
 
@@ -158,7 +156,7 @@ def posed_joints(body: BodyModel, pose: BodyPose) -> Array:
 
 def local_rotations(pose: BodyPose) -> Array:
     """Every joint's rotation in its parent's frame, the root's first. -> [B, 24, 3, 3]."""
-    xp = array_namespace(pose.body_pose)
+    xp = namespace(pose.body_pose)
     return axis_angle_to_matrix(xp.concat([pose.global_orient[:, None], pose.body_pose], axis=1))
 
 
@@ -167,24 +165,21 @@ def skin(body: BodyModel, pose: BodyPose) -> Array:
 
     -> [B, V, 3], metres (Loper et al. 2015, eq. 2 to 9).
     """
-    xp = array_namespace(pose.betas)
-
-    def constant(a: np.ndarray) -> Array:
-        return xp.asarray(a, dtype=pose.betas.dtype, device=pose.betas.device)
+    xp = namespace(pose.betas)
 
     count = pose.betas.shape[1]
     vertex_count = body.v_template.shape[0]
-    shaped = constant(body.shapedirs[..., :count].reshape(-1, count).T)
-    v = constant(body.v_template) + xp.reshape(pose.betas @ shaped, (-1, vertex_count, 3))
+    shaped = constant(body.shapedirs[..., :count].reshape(-1, count).T, pose.betas)
+    v = constant(body.v_template, pose.betas) + xp.reshape(pose.betas @ shaped, (-1, vertex_count, 3))
     rotations = local_rotations(pose)
     joints = rest_joints(body, pose.betas)
     world = forward_kinematics(rotations, bone_offsets(joints))
     G, positions = world[..., :3, :3], world[..., :3, 3]
     if body.posedirs is not None:
         feature = xp.reshape(rotations[:, 1:] - xp.eye(3, dtype=v.dtype, device=v.device), (v.shape[0], -1))
-        v = v + xp.reshape(feature @ constant(body.posedirs.reshape(-1, 207).T), v.shape)
+        v = v + xp.reshape(feature @ constant(body.posedirs.reshape(-1, 207).T, v), v.shape)
     # A vertex moves with G_j (v - J_j) + position_j: blended as one 3x4 matrix a vertex.
     offset = positions - (G @ joints[..., None])[..., 0] + pose.transl[:, None]
     affine = xp.reshape(xp.concat([G, offset[..., None]], axis=-1), (-1, JOINT_COUNT, 12))
-    blend = xp.reshape(constant(body.lbs_weights) @ affine, (-1, vertex_count, 3, 4))
+    blend = xp.reshape(constant(body.lbs_weights, v) @ affine, (-1, vertex_count, 3, 4))
     return (blend[..., :3] @ v[..., None])[..., 0] + blend[..., 3]

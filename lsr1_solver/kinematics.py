@@ -20,16 +20,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from array_api_compat import array_namespace
 
-from .arrays import Array
+from .arrays import Array, constant, namespace
 from .body_model import JOINT_COUNT, SMPL_PARENTS, BodyModel, Landmark, forward_kinematics
 from .errors import FitError
-from .rotation import cross, cross_matrix, exponential_and_left_jacobian
+from .rotation import cross_matrix, exponential_and_left_jacobian
 
 ROTATION_SIZE = 3 * JOINT_COUNT
 PELVIS = slice(ROTATION_SIZE, ROTATION_SIZE + 3)
 BETAS_START = ROTATION_SIZE + 3
+
+
+# [9, 3]: from the flattened matrix q f^T to q x f.
+_TORQUE = -cross_matrix(np.eye(3)).reshape(3, 9).T
 
 
 def _descendant_mask() -> np.ndarray:
@@ -74,7 +77,7 @@ class KeypointChain:
 
     def to(self, like: Array) -> KeypointChain:
         """The same chain in the library, precision and device of ``like``."""
-        xp = array_namespace(like)
+        xp = namespace(like)
 
         def real(a: Array) -> Array:
             return xp.asarray(a, dtype=like.dtype, device=like.device)
@@ -171,7 +174,7 @@ def pose_chain(chain: KeypointChain, centre: Array, x: Array) -> PosedChain:
     ``centre`` [B, 24, 3, 3] rotations around which the parameters turn: joint j's rotation in its parent's
     frame is ``exp(x_j) centre_j``; ``x`` [B, P] (rotation vectors in radians, pelvis in metres, betas).
     """
-    xp = array_namespace(x)
+    xp = namespace(x)
     batch = x.shape[0]
     omega = xp.reshape(x[:, :ROTATION_SIZE], (batch, JOINT_COUNT, 3))
     exponential, left_jacobian = exponential_and_left_jacobian(omega)
@@ -194,14 +197,16 @@ def pull_back(chain: KeypointChain, posed: PosedChain, force: Array) -> Array:
 
     ``force`` [B, K, 3] = dE/dpoints -> [B, P] = dE/dx: forces become torques on the subtrees.
     """
-    xp = array_namespace(force)
+    xp = namespace(force)
     batch = force.shape[0]
     on_attachment = xp.take(force, chain.keypoint, axis=1)
-    moment = cross(posed.attached, on_attachment)
-    both = xp.concat([moment, chain.weight[:, None] * on_attachment], axis=-1)
-    total = chain.subtree @ both
-    moment, pull = total[..., :3], total[..., 3:]
-    torque = moment - cross(posed.positions, pull)
+    # Torques by the antisymmetric part of sums of q f^T: a handful of products instead of cross products.
+    outer = posed.attached[..., :, None] * on_attachment[..., None, :]
+    weighted = chain.weight[:, None] * on_attachment
+    total = chain.subtree @ xp.concat([xp.reshape(outer, (batch, -1, 9)), weighted], axis=-1)
+    pull = total[..., 9:]
+    about_joint = posed.positions[..., :, None] * pull[..., None, :]
+    torque = (total[..., :9] - xp.reshape(about_joint, (batch, -1, 9))) @ constant(_TORQUE, force)
     by_rotation = (xp.matrix_transpose(posed.turn) @ torque[..., None])[..., 0]
     # A bone is fixed in its parent's frame: G_parent^T pull = R_local G^T pull.
     on_bone = posed.local @ (xp.matrix_transpose(posed.G) @ pull[..., None])
@@ -218,7 +223,7 @@ def row_jacobian(chain: KeypointChain, posed: PosedChain, directions: Array) -> 
     ``directions`` [B, K, R, 3] -> [B, K * R, P]. Projecting before differentiating spares the third
     dimension of a camera's two rows.
     """
-    xp = array_namespace(directions)
+    xp = namespace(directions)
     batch, count, rows = directions.shape[:3]
     arm = xp.reshape(chain.below @ posed.attached, (batch, count, JOINT_COUNT, 3))
     arm = arm - chain.below_weight[..., None] * posed.positions[:, None]
@@ -235,7 +240,7 @@ def row_jacobian(chain: KeypointChain, posed: PosedChain, directions: Array) -> 
 
 def _shape_jacobian(chain: KeypointChain, posed: PosedChain) -> Array:
     """[B, K, 3, S]: bones lengthen along the chain, attachments move on their joints."""
-    xp = array_namespace(posed.points)
+    xp = namespace(posed.points)
     batch, count, shapes = posed.points.shape[0], posed.points.shape[1], chain.shape_count
     directions = xp.reshape(xp.matrix_transpose(chain.rest_shape), (-1, 3, shapes))
     G_parent = posed.G @ xp.matrix_transpose(posed.local)

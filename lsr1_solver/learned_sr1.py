@@ -21,9 +21,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from array_api_compat import array_namespace
-
-from .arrays import Array
+from .arrays import Array, namespace
 from .minimizer import LeastSquares, choose, norm
 
 # Log step sizes stay within this: e^2 is a factor of seven.
@@ -93,7 +91,7 @@ class LearnedSR1State:
 
 
 def _dot(a: Array, b: Array) -> Array:
-    return array_namespace(a).sum(a * b, axis=-1)[:, None]
+    return namespace(a).sum(a * b, axis=-1)[:, None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +105,7 @@ class LearnedSR1:
 
     def init(self, objective: LeastSquares, z: Array) -> LearnedSR1State:
         """Evaluate the start; with a base, factorize there, once."""
-        xp = array_namespace(z)
+        xp = namespace(z)
         base: Array | None = None
         if self.config.base:
             model = objective.linearize(z)
@@ -122,7 +120,7 @@ class LearnedSR1:
 
     def step(self, objective: LeastSquares, state: LearnedSR1State) -> LearnedSR1State:
         """Update H, move, evaluate; keep the point only if it lowers the energy."""
-        xp = array_namespace(state.z)
+        xp = namespace(state.z)
         g = _to_base(state.base, state.gradient)
         gamma, vectors, move = self.direction(state, g)
         # Downhill, or else along the preconditioned gradient itself.
@@ -150,7 +148,7 @@ class LearnedSR1:
 
     def direction(self, state: LearnedSR1State, g: Array) -> tuple[Array, tuple[Array, ...], Array]:
         """The updated gamma and vectors, and the move, all in the base's coordinates."""
-        xp = array_namespace(g)
+        xp = namespace(g)
         if state.p is None or state.q is None:
             zero = xp.zeros_like(g)
             gamma, vectors, p, q = state.gamma, (), zero, zero
@@ -173,7 +171,7 @@ class LearnedSR1:
 
     def _gamma(self, state: LearnedSR1State) -> Array:
         """[B, 1]: without a base, below every Barzilai-Borwein step so far; with one, as it is."""
-        xp = array_namespace(state.z)
+        xp = namespace(state.z)
         if state.base is not None:
             return state.gamma
         assert state.p is not None and state.q is not None
@@ -183,7 +181,7 @@ class LearnedSR1:
 
     def _vector(self, hidden: Array, r: Array, q: Array, p: Array) -> Array:
         """The skip connection's vector, 0 where it would make H indefinite, plus the learned one."""
-        xp = array_namespace(r)
+        xp = namespace(r)
         learned = (hidden @ self.weights["vector"])[..., 0]
         # In units in which v v^T is an inverse curvature: v ~ p / sqrt(p.q).
         pq = xp.abs(_dot(p, q))
@@ -200,7 +198,7 @@ class LearnedSR1:
 
     def _encode(self, vectors: tuple[Array, ...]) -> Array:
         """Features of every coordinate. -> [B, n, hidden]."""
-        xp = array_namespace(vectors[0])
+        xp = namespace(vectors[0])
         _, p, Hq, g, q, _, Hg = vectors
         if self.config.scale_free:
             columns = [v / xp.clip(_rms(v), TINY, None) for v in vectors]
@@ -233,16 +231,16 @@ def _from_base(base: Array | None, u: Array) -> Array:
 
 
 def _rms(v: Array) -> Array:
-    xp = array_namespace(v)
+    xp = namespace(v)
     return xp.sqrt(xp.mean(v * v, axis=-1))[:, None]
 
 
 def _log_ratio(a: Array, b: Array) -> Array:
     """[B, 1], within +-5; 0 before there is a step."""
-    xp = array_namespace(a)
+    xp = namespace(a)
     return xp.clip(xp.log((_rms(a) + TINY) / (_rms(b) + TINY)), -5.0, 5.0)
 
 
 def _cosine(a: Array, b: Array) -> Array:
-    xp = array_namespace(a)
+    xp = namespace(a)
     return _dot(a, b) / xp.clip((norm(a) * norm(b))[:, None], TINY, None)

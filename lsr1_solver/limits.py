@@ -12,12 +12,11 @@ from functools import cache
 from math import radians, sin
 
 import numpy as np
-from array_api_compat import array_namespace
 
-from .arrays import Array
+from .arrays import Array, constant, namespace
 from .body_model import SMPL_JOINT_NAMES
 from .kinematics import PosedChain
-from .rotation import cross
+from .rotation import cross_matrix
 
 # (joint, its bone's direction in the T-pose, forbidden direction, allowed lean in degrees), y up, facing +z.
 # Living knees and elbows over-extend by 5 to 10 degrees (Norkin & White, Measurement of Joint Motion).
@@ -32,6 +31,7 @@ SOFTNESS = 0.05
 _JOINTS = np.array([SMPL_JOINT_NAMES.index(name) for name, _, _, _ in HINGES])
 _BONES = np.array([bone for _, bone, _, _ in HINGES], dtype=float)
 _FORBIDDEN = np.array([direction for _, _, direction, _ in HINGES], dtype=float)
+_FORBIDDEN_CROSS = cross_matrix(_FORBIDDEN)
 _ALLOWED = np.array([sin(radians(degrees)) for _, _, _, degrees in HINGES])
 
 
@@ -53,29 +53,25 @@ class LimitResidual:
 
     def rows(self, size: int) -> Array:
         """The Jacobian over ``size`` parameters. -> [B, L, size]."""
-        return (self.row[:, :, None] @ _like(_placement(size), self.row))[:, :, 0]
+        return (self.row[:, :, None] @ constant(_placement(size), self.row))[:, :, 0]
 
     def gradient(self, size: int) -> Array:
         """The gradient of half the sum of squares over ``size`` parameters. -> [B, size]."""
-        xp = array_namespace(self.row)
+        xp = namespace(self.row)
         force = xp.reshape(self.value[..., None] * self.row, (self.row.shape[0], -1))
-        return force @ xp.reshape(_like(_placement(size), self.row), (-1, size))
+        return force @ xp.reshape(constant(_placement(size), self.row), (-1, size))
 
 
 def limit_residual(posed: PosedChain) -> LimitResidual:
     """How far each hinge bends the wrong way; zero within its range."""
-    xp = array_namespace(posed.local)
-    joints = xp.asarray(_JOINTS, device=posed.local.device)
-    bone = (xp.take(posed.local, joints, axis=1) @ _like(_BONES, posed.local)[..., None])[..., 0]
-    forbidden = _like(_FORBIDDEN, posed.local)
-    excess = (xp.sum(bone * forbidden, axis=-1) - _like(_ALLOWED, posed.local)) / SOFTNESS
+    xp = namespace(posed.local)
+    joints = constant(_JOINTS, posed.local)
+    bone = (xp.take(posed.local, joints, axis=1) @ constant(_BONES, posed.local)[..., None])[..., 0]
+    forbidden = constant(_FORBIDDEN, posed.local)
+    excess = (xp.sum(bone * forbidden, axis=-1) - constant(_ALLOWED, posed.local)) / SOFTNESS
     active = xp.astype(excess > 0, excess.dtype)
-    # d(R b) = (J_l d) x (R b), so its lean towards n changes with J_l^T (R b x n).
-    lever = cross(bone, xp.broadcast_to(forbidden, bone.shape))
+    # d(R b) = (J_l d) x (R b), so its lean towards n changes with J_l^T (R b x n); (b x n)^T = b^T [n]x.
+    lever = (bone[:, :, None] @ constant(_FORBIDDEN_CROSS, bone))[:, :, 0]
     jacobian = xp.take(posed.left_jacobian, joints, axis=1)
     row = (xp.matrix_transpose(jacobian) @ lever[..., None])[..., 0]
     return LimitResidual(excess * active, row * active[..., None] / SOFTNESS)
-
-
-def _like(constant: np.ndarray, other: Array) -> Array:
-    return array_namespace(other).asarray(constant, dtype=other.dtype, device=other.device)

@@ -10,9 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol, Self, TypeVar
 
-from array_api_compat import array_namespace
-
-from .arrays import Array
+from .arrays import Array, namespace
 
 
 class Energy(Protocol):
@@ -98,13 +96,13 @@ class Minimizer(Protocol[State]):
 
 def norm(v: Array) -> Array:
     """Euclidean length over the last axis."""
-    xp = array_namespace(v)
+    xp = namespace(v)
     return xp.sqrt(xp.sum(v * v, axis=-1))
 
 
 def choose(mask: Array, a: Array, b: Array) -> Array:
     """``a`` where the problem's ``mask`` [B] is set, else ``b``; both [B, ...]."""
-    xp = array_namespace(mask)
+    xp = namespace(mask)
     return xp.where(xp.reshape(mask, (-1, *([1] * (a.ndim - 1)))), a, b)
 
 
@@ -134,7 +132,7 @@ class LevenbergMarquardt:
 
     def init(self, objective: LeastSquares, z: Array) -> LevenbergMarquardtState:
         """Linearize at the start."""
-        xp = array_namespace(z)
+        xp = namespace(z)
         model = objective.linearize(z)
         damping = xp.full_like(model.energy, self.first_damping)
         return LevenbergMarquardtState(
@@ -143,7 +141,7 @@ class LevenbergMarquardt:
 
     def step(self, objective: LeastSquares, state: LevenbergMarquardtState) -> LevenbergMarquardtState:
         """Try the damped step; keep it where the energy falls, damp more where it does not."""
-        xp = array_namespace(state.z)
+        xp = namespace(state.z)
         move = state.model.solve(state.damping)
         predicted = 0.5 * xp.sum(move * (state.damping[:, None] * move - state.model.gradient), axis=-1)
         model = objective.linearize(state.z + move)
@@ -192,14 +190,14 @@ class Adam:
 
     def init(self, objective: Energy, z: Array) -> AdamState:
         """Evaluate the start."""
-        xp = array_namespace(z)
+        xp = namespace(z)
         energy, gradient = objective.energy_and_gradient(z)
         zero = xp.zeros_like(z)
         return AdamState(z, energy, xp.isnan(energy), z, gradient, zero, zero, 0)
 
     def step(self, objective: Energy, state: AdamState) -> AdamState:
         """One step of the running point."""
-        xp = array_namespace(state.z)
+        xp = namespace(state.z)
         t = state.iteration + 1
         mean = self.beta1 * state.mean + (1 - self.beta1) * state.gradient
         square = self.beta2 * state.square + (1 - self.beta2) * state.gradient**2

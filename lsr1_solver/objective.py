@@ -13,9 +13,8 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
-from array_api_compat import array_namespace
 
-from .arrays import Array
+from .arrays import Array, namespace
 from .kinematics import KeypointChain, PosedChain, pose_chain, pull_back, row_jacobian
 from .limits import LimitResidual, limit_residual
 from .minimizer import choose
@@ -58,7 +57,7 @@ class Objective:
 
     def start(self) -> Array:
         """The prior's centre, z = 0. -> [B, n]."""
-        xp = array_namespace(self.offset)
+        xp = namespace(self.offset)
         return xp.zeros((len(self), self.dimension), dtype=self.offset.dtype, device=self.offset.device)
 
     def parameters(self, z: Array) -> Array:
@@ -80,7 +79,7 @@ class Objective:
 
         The pull is the gradient of a further energy at the keypoints; that energy itself is not counted.
         """
-        xp = array_namespace(z)
+        xp = namespace(z)
         energy, force = self._data_terms(posed.points)
         limits = limit_residual(posed)
         energy = energy + 0.5 * self.limit_weight * xp.sum(limits.value * limits.value, axis=-1)
@@ -91,7 +90,7 @@ class Objective:
 
     def linearize(self, z: Array) -> Linearization:
         """Energy, gradient and the Gauss-Newton Jacobian at ``z``, sharing the forward pass."""
-        xp = array_namespace(z)
+        xp = namespace(z)
         posed = self.pose(z)
         energy, gradient = self.energy_and_pulled_gradient(z, posed, 0.0)
         rows = [self._reprojection_rows(posed), self._limit_rows(limit_residual(posed))]
@@ -110,14 +109,14 @@ class Objective:
 
     def reprojection(self, points: Array) -> tuple[Array, Array, Array]:
         """Residuals [B, K, 2] in units of 1 % of the height, image-plane points [B, K, 2], depths [B, K]."""
-        xp = array_namespace(points)
+        xp = namespace(points)
         depth = xp.clip(-points[..., 2], NEAREST, None)
         plane = points[..., :2] / depth[..., None]
         return (plane - self.target) / self.unit[:, None, None], plane, depth
 
     def _data_terms(self, points: Array) -> tuple[Array, Array]:
         """Energy [B] of the keypoints and its gradient at the points [B, K, 3]."""
-        xp = array_namespace(points)
+        xp = namespace(points)
         residual, plane, depth = self.reprojection(points)
         root = xp.sqrt(1 + xp.sum(residual * residual, axis=-1) / self.delta**2)
         energy = xp.sum(self.confidence * (root - 1), axis=-1) * self.delta**2
@@ -134,12 +133,12 @@ class Objective:
         return energy, force
 
     def _in_front(self, points: Array) -> Array:
-        xp = array_namespace(points)
+        xp = namespace(points)
         return xp.astype(points[..., 2:] < -NEAREST, points.dtype)
 
     def _residual_3d(self, points: Array) -> tuple[Array, Array]:
         """Differences [B, K, 3] to the 3D keypoints after their weighted means are aligned, and weights."""
-        xp = array_namespace(points)
+        xp = namespace(points)
         weight = self.confidence_3d
         assert weight is not None and self.target_3d is not None
         total = xp.clip(xp.sum(weight, axis=1), 1e-12, None)
@@ -149,7 +148,7 @@ class Objective:
 
     def _reprojection_rows(self, posed: PosedChain) -> Array:
         """[B, 2 K, P]; the robust weight is that of iteratively reweighted least squares."""
-        xp = array_namespace(posed.points)
+        xp = namespace(posed.points)
         residual, plane, depth = self.reprojection(posed.points)
         root = xp.sqrt(1 + xp.sum(residual * residual, axis=-1) / self.delta**2)
         scale = xp.sqrt(self.confidence / root) / (depth * self.unit[:, None])
@@ -164,7 +163,7 @@ class Objective:
 
     def _rows_3d(self, posed: PosedChain) -> Array:
         """[B, 3 K, P]: the centring subtracts the weighted mean of the rows."""
-        xp = array_namespace(posed.points)
+        xp = namespace(posed.points)
         weight = self.confidence_3d
         assert weight is not None
         batch, count = weight.shape
@@ -201,7 +200,7 @@ class Linearization:
         With ``K = J / sqrt(w)`` and ``I + K K^T = L L^T``: ``S = (I - K^T (L L^T + L^T)^-1 K) / sqrt(w)``. A
         prior weight of zero is taken as one hundredth: J alone need not have full rank.
         """
-        xp = array_namespace(self.J)
+        xp = namespace(self.J)
         m, n = self.J.shape[1:]
         root = max(self.prior_weight, 0.01) ** 0.5
         K = self.J / root
@@ -219,7 +218,7 @@ class Linearization:
         ``damping`` [B] > 0. With fewer rows than unknowns (m < n) the identity
         ``(c I + J^T J)^-1 = (I - J^T (c I + J J^T)^-1 J) / c`` needs an m x m solve only.
         """
-        xp = array_namespace(self.J)
+        xp = namespace(self.J)
         m, n = self.J.shape[1:]
         transposed = xp.matrix_transpose(self.J)
         c = (self.prior_weight + damping)[:, None, None]

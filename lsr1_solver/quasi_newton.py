@@ -9,9 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from array_api_compat import array_namespace
-
-from .arrays import Array
+from .arrays import Array, namespace
 from .minimizer import Energy, choose, norm
 
 # A pair says nothing about curvature when it is this close to orthogonal (Nocedal & Wright 2006, eq. 6.26).
@@ -37,11 +35,11 @@ class QuasiNewtonState:
 
 
 def _dot(a: Array, b: Array) -> Array:
-    return array_namespace(a).sum(a * b, axis=-1)[:, None]
+    return namespace(a).sum(a * b, axis=-1)[:, None]
 
 
 def _start(objective: Energy, z: Array) -> QuasiNewtonState:
-    xp = array_namespace(z)
+    xp = namespace(z)
     energy, gradient = objective.energy_and_gradient(z)
     reach = xp.full_like(energy, FIRST_LENGTH)
     return QuasiNewtonState(z, energy, xp.isnan(energy), gradient, (), reach)
@@ -55,7 +53,7 @@ def _guarded_step(
     tolerance: float,
 ) -> QuasiNewtonState:
     """Try ``-H g``: bounded in length, steepest descent if uphill, kept only if it lowers the energy."""
-    xp = array_namespace(state.z)
+    xp = namespace(state.z)
     g = state.gradient
     move = -multiply(state.pairs, g)
     slope = _dot(g, move)
@@ -101,7 +99,7 @@ class LBFGS:
     @staticmethod
     def _inverse_hessian(pairs: Pairs, q: Array) -> Array:
         """The two-loop recursion; pairs without positive curvature are passed over."""
-        xp = array_namespace(q)
+        xp = namespace(q)
         scale: Array | float = 1.0
         stack = []
         for s, y in reversed(pairs):
@@ -142,7 +140,7 @@ class SR1:
         return _guarded_step(objective, state, self._inverse_hessian, self.memory, self.tolerance)
 
     def _inverse_hessian(self, pairs: Pairs, q: Array) -> Array:
-        xp = array_namespace(q)
+        xp = namespace(q)
         if not pairs:
             return q
         gamma = self._scale(pairs)
@@ -164,7 +162,7 @@ class SR1:
 
     def _scale(self, pairs: Pairs) -> Array:
         """[B, 1]: below every curvature that the memory has seen; 1 where it has seen none."""
-        xp = array_namespace(pairs[0][0])
+        xp = namespace(pairs[0][0])
         smallest: Array | None = None
         for s, y in pairs:
             sy, yy = _dot(s, y), xp.clip(_dot(y, y), 1e-300, None)

@@ -7,12 +7,11 @@ Angles are radians. Matrices act on column vectors, ``v' = R v``.
 from __future__ import annotations
 
 import numpy as np
-from array_api_compat import array_namespace
 
-from .arrays import Array
+from .arrays import Array, namespace
 
 # Below this squared angle (rad^2) the closed forms lose digits to cancellation and their series take over;
-# the series' first neglected term is then under 1e-16.
+# the series' first neglected terms are under 1e-15.
 _SMALL = 1e-4
 
 
@@ -21,7 +20,7 @@ def cross_matrix(v: Array) -> Array:
 
     ``v`` [..., 3] -> [..., 3, 3].
     """
-    xp = array_namespace(v)
+    xp = namespace(v)
     x, y, z = v[..., 0], v[..., 1], v[..., 2]
     zero = xp.zeros_like(x)
     flat = xp.stack([zero, -z, y, z, zero, -x, -y, x, zero], axis=-1)
@@ -30,7 +29,7 @@ def cross_matrix(v: Array) -> Array:
 
 def cross(a: Array, b: Array) -> Array:
     """The cross product of 3-vectors, [..., 3] each, without the overhead of the libraries' general one."""
-    xp = array_namespace(a)
+    xp = namespace(a)
     a0, a1, a2 = a[..., 0], a[..., 1], a[..., 2]
     b0, b1, b2 = b[..., 0], b[..., 1], b[..., 2]
     return xp.stack([a1 * b2 - a2 * b1, a2 * b0 - a0 * b2, a0 * b1 - a1 * b0], axis=-1)
@@ -38,7 +37,7 @@ def cross(a: Array, b: Array) -> Array:
 
 def _sine_series(square: Array) -> tuple[Array, Array, Array]:
     """``sin t / t``, ``(1 - cos t) / t^2`` and ``(t - sin t) / t^3`` from ``t^2``, smooth at zero."""
-    xp = array_namespace(square)
+    xp = namespace(square)
     small = square < _SMALL
     safe = xp.where(small, xp.ones_like(square), square)
     angle = xp.sqrt(safe)
@@ -46,9 +45,9 @@ def _sine_series(square: Array) -> tuple[Array, Array, Array]:
     versine = (1 - xp.cos(angle)) / safe
     third = (1 - sine) / safe
     return (
-        xp.where(small, 1 - square / 6 * (1 - square / 20 * (1 - square / 42)), sine),
-        xp.where(small, 0.5 - square / 24 * (1 - square / 30 * (1 - square / 56)), versine),
-        xp.where(small, 1 / 6 - square / 120 * (1 - square / 42 * (1 - square / 72)), third),
+        xp.where(small, 1 - square * (1 / 6 - square / 120), sine),
+        xp.where(small, 0.5 - square * (1 / 24 - square / 720), versine),
+        xp.where(small, 1 / 6 - square * (1 / 120 - square / 5040), third),
     )
 
 
@@ -69,7 +68,7 @@ def exponential_and_left_jacobian(omega: Array) -> tuple[Array, Array]:
 
     ``omega`` [..., 3] axis-angle, radians -> two arrays [..., 3, 3].
     """
-    xp = array_namespace(omega)
+    xp = namespace(omega)
     square = xp.sum(omega * omega, axis=-1)
     sine, versine, third = _sine_series(square)
     K = cross_matrix(omega)
@@ -88,7 +87,7 @@ def matrix_to_quaternion(R: Array) -> Array:
 
     ``R`` [..., 3, 3] -> [..., 4].
     """
-    xp = array_namespace(R)
+    xp = namespace(R)
     d0, d1, d2 = R[..., 0, 0], R[..., 1, 1], R[..., 2, 2]
     # The four rows are the same quaternion scaled by 4w, 4x, 4y, 4z: the largest scale is the safe one.
     w = xp.stack(
@@ -120,7 +119,7 @@ def quaternion_to_axis_angle(q: Array) -> Array:
 
     ``q`` [..., 4] -> [..., 3], radians.
     """
-    xp = array_namespace(q)
+    xp = namespace(q)
     q = xp.where(q[..., :1] < 0, -q, q)
     w, v = q[..., 0], q[..., 1:]
     square = xp.sum(v * v, axis=-1)
@@ -144,7 +143,7 @@ def six_d_to_matrix(d6: Array) -> Array:
     Zhou et al., *On the Continuity of Rotation Representations in Neural Networks*, CVPR 2019, eq. 15.
     ``d6`` [..., 6] -> [..., 3, 3].
     """
-    xp = array_namespace(d6)
+    xp = namespace(d6)
     a, b = d6[..., :3], d6[..., 3:]
     x = a / xp.sqrt(xp.sum(a * a, axis=-1))[..., None]
     b = b - xp.sum(x * b, axis=-1)[..., None] * x
@@ -154,13 +153,13 @@ def six_d_to_matrix(d6: Array) -> Array:
 
 def matrix_to_six_d(R: Array) -> Array:
     """The first two columns of a rotation (Zhou et al. 2019). ``R`` [..., 3, 3] -> [..., 6]."""
-    xp = array_namespace(R)
+    xp = namespace(R)
     return xp.concat([R[..., :, 0], R[..., :, 1]], axis=-1)
 
 
 def geodesic_angle(A: Array, B: Array) -> Array:
     """The angle of ``A^T B``, in [0, pi] radians. ``A``, ``B`` [..., 3, 3] -> [...]."""
-    xp = array_namespace(A)
+    xp = namespace(A)
     omega = matrix_to_axis_angle(xp.matrix_transpose(A) @ B)
     return xp.sqrt(xp.sum(omega * omega, axis=-1))
 
