@@ -1,0 +1,182 @@
+"""Everything that training may vary, in one frozen object that is saved inside the weights."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from ..errors import FitError
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+    Config = TypeVar("Config", bound=DataclassInstance)
+
+
+@dataclass(frozen=True)
+class PoseConfig:
+    """How the captured poses are widened.
+
+    ``count`` poses, a ``strong`` share of them changed a lot; ``interpolated`` and ``mixed`` (upper body of
+    one with the lower body of another) shares; ``exchanged`` the share of limbs that a strong change takes
+    from other poses; noise in radians, from and to; ``tilted`` the share of the strong ones that lean by
+    ``tilt`` radians; ``posed`` the share of seated and kneeling poses. Poses less likely under the prior than
+    all but ``implausible`` of the captured ones are rejected.
+    """
+
+    count: int = 400_000
+    strong: float = 0.5
+    interpolated: float = 0.2
+    mixed: float = 0.3
+    exchanged: float = 0.25
+    mild_noise: tuple[float, float] = (0.06, 0.09)
+    strong_noise: tuple[float, float] = (0.09, 0.16)
+    tilted: float = 0.2
+    tilt: float = 0.35
+    posed: float = 0.06
+    implausible: float = 0.001
+
+
+@dataclass(frozen=True)
+class ViewConfig:
+    """The cameras before which the poses stand: degrees, metres, mm on a sensor 36 mm long.
+
+    ``aspects`` are heights over widths of the pictures.
+    """
+
+    pitch: tuple[float, float] = (-30.0, 60.0)
+    roll: float = 12.0
+    distance: tuple[float, float] = (1.8, 12.0)
+    lens: tuple[float, float] = (24.0, 135.0)
+    aspects: tuple[float, ...] = (4 / 3, 3 / 4, 16 / 9, 9 / 16)
+
+
+@dataclass(frozen=True)
+class CorruptionConfig:
+    """What happens to keypoints on their way through a detector; shares of the samples unless said.
+
+    Noise in shares of the person's height: log-normal about ``noise`` with ``noise_spread``, at most
+    ``noise_most``. ``missing`` is the greatest share of points lost at random. Outliers: one point in
+    ``outlier_every`` moved by up to ``outlier_reach`` heights. ``formats`` the share without head top and
+    upper neck, and that without feet, too; ``joints`` the share with SMPL's joints in place of COCO's.
+    """
+
+    noise: float = 0.01
+    noise_spread: float = 0.4
+    noise_most: float = 0.03
+    missing: float = 0.4
+    lower_body: float = 0.1
+    limb: float = 0.06
+    half: float = 0.02
+    upper_body: float = 0.02
+    outliers: float = 0.1
+    outlier_every: int = 10
+    outlier_reach: float = 0.5
+    swapped: float = 0.02
+    formats: tuple[float, float] = (0.15, 0.12)
+    joints: float = 0.05
+
+
+@dataclass(frozen=True)
+class InitializerConfig:
+    """The initializer's network and its training.
+
+    ``steps`` of ``batch`` samples, shared among the processes; ``point_weight`` a metre,
+    ``rotation_weight`` (with the factor ``unseen`` for joints whose bone's end is missing) and
+    ``shape_weight`` make the loss. ``covariance_views`` cameras a pose measure the error.
+    """
+
+    steps: int = 16_000
+    batch: int = 256
+    width: int = 512
+    blocks: int = 3
+    learning_rate: float = 1.5e-3
+    betas: tuple[float, float] = (0.9, 0.98)
+    weight_decay: float = 0.01
+    warm_up: int = 200
+    clip: float = 1.0
+    average: float = 0.999
+    bfloat16: bool = True
+    point_weight: float = 10.0
+    rotation_weight: float = 0.3
+    unseen: float = 0.3
+    shape_weight: float = 0.05
+    covariance_views: int = 6
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """One training from motion capture to weights."""
+
+    seed: int = 0
+    threads: int = 1
+    checkpoint_seconds: float = 30.0
+    poses: PoseConfig = field(default_factory=PoseConfig)
+    views: ViewConfig = field(default_factory=ViewConfig)
+    corruption: CorruptionConfig = field(default_factory=CorruptionConfig)
+    initializer: InitializerConfig = field(default_factory=InitializerConfig)
+
+
+def read_config(path: Path | None) -> TrainingConfig:
+    """The defaults, with what a JSON file says instead: ``{"initializer": {"steps": 4000}}``.
+
+    Raises FitError where the file is no JSON or holds a name or a kind of value that is not in the config.
+    """
+    if path is None:
+        return TrainingConfig()
+    try:
+        changes = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise FitError(f"{path}: the config cannot be read: {error.strerror or error}") from error
+    except ValueError as error:
+        raise FitError(f"{path} is no JSON: {error}") from None
+    return changed(TrainingConfig(), changes, str(path))
+
+
+def changed(config: Config, changes: object, place: str) -> Config:
+    """``config`` with the values of a JSON object, checked by the kind of what they replace."""
+    if not isinstance(changes, Mapping):
+        raise FitError(f"{place}: an object with names and values belongs here")
+    known = {entry.name: getattr(config, entry.name) for entry in dataclasses.fields(config)}
+    values: dict[str, object] = {}
+    for name, value in changes.items():
+        if name not in known:
+            raise FitError(f"{place}: there is no {name!r}; there are {', '.join(known)}")
+        old = known[name]
+        if dataclasses.is_dataclass(old) and not isinstance(old, type):
+            values[name] = changed(old, value, f"{place}: {name}")
+        elif isinstance(old, tuple) and isinstance(value, list):
+            values[name] = tuple(value)
+        elif isinstance(old, float) and type(value) is int:
+            values[name] = float(value)
+        elif type(value) is type(old):
+            values[name] = value
+        else:
+            raise FitError(f"{place}: {name} must be like {json.dumps(old)}, not {json.dumps(value)}")
+    return dataclasses.replace(config, **values)
+
+
+def config_json(config: DataclassInstance) -> dict[str, object]:
+    """The config as JSON's kinds of values."""
+    return json.loads(json.dumps(dataclasses.asdict(config)))
+
+
+def git_commit() -> str:
+    """The commit of the checkout, with "+" where files were changed since; "" where git cannot tell."""
+    folder = Path(__file__).resolve().parents[2]
+    try:
+        head = subprocess.run(
+            ["git", "rev-parse", "HEAD"], cwd=folder, capture_output=True, text=True, check=True, timeout=10
+        )
+        changes = subprocess.run(
+            ["git", "status", "--porcelain", "--untracked-files=no", "--", "lsr1_solver", "assets"],
+            cwd=folder, capture_output=True, text=True, check=True, timeout=10,
+        )  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return head.stdout.strip() + ("+" if changes.stdout.strip() else "")

@@ -1,0 +1,123 @@
+"""The stages from motion capture to weights, each a function in a table."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ..errors import FitError
+from ..model_file import load_body_model
+from ..pose_prior import load_pose_prior
+from .config import TrainingConfig
+from .learn_initializer import finish_initializer, train_initializer
+from .pose_prior import RATE, distinct_poses, learn, plausible, save
+from .poses import widen_poses
+from .processes import Processes
+from .retarget import load_motions, open_body_joints
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """Where a training works: ``mocap`` the folder of the motion capture, ``out`` that of its results."""
+
+    config: TrainingConfig
+    mocap: Path
+    out: Path
+    processes: Processes
+
+    @property
+    def prior_file(self) -> Path:
+        """What the stage `prior` writes."""
+        return self.out / "pose_prior.npz"
+
+    @property
+    def poses_file(self) -> Path:
+        """What the stage `poses` writes: captured and widened poses."""
+        return self.out / "poses.npz"
+
+    @property
+    def initializer_file(self) -> Path:
+        """What the stage `initializer` writes."""
+        return self.out / "initializer.npz"
+
+
+Stage = Callable[[Workshop], None]
+
+
+def captured_poses(shop: Workshop) -> np.ndarray:
+    """The distinct poses of the training split. -> [N, 24, 3, 3]."""
+    rest_joints = open_body_joints()
+    motions = load_motions(shop.mocap, rate=RATE, splits=("train",), rest_joints=rest_joints)
+    poses = plausible(motions)
+    chosen = poses[distinct_poses(poses, rest_joints)]
+    _log.info("%d clips, %d poses, %d of them distinct", len(motions), len(poses), len(chosen))
+    return chosen
+
+
+def prior_stage(shop: Workshop) -> None:
+    """Learn the pose prior."""
+    if shop.processes.is_first:
+        poses = captured_poses(shop)
+        save(shop.prior_file, learn(poses), len(poses))
+
+
+def poses_stage(shop: Workshop) -> None:
+    """Widen the captured poses."""
+    if not shop.processes.is_first:
+        return
+    if not shop.prior_file.exists():
+        raise FitError(f"{shop.prior_file} is missing: run the stage prior first")
+    config = shop.config
+    vectors = widen_poses(
+        captured_poses(shop), load_pose_prior(shop.prior_file), config.poses, seed=config.seed
+    )
+    part = shop.poses_file.with_suffix(".part")
+    with part.open("wb") as file:
+        np.savez(file, vectors=vectors)
+    part.replace(shop.poses_file)
+
+
+def initializer_stage(shop: Workshop) -> None:
+    """Train the initializer and measure its error on the validation split."""
+    began = time.monotonic()
+    if not shop.poses_file.exists():
+        raise FitError(f"{shop.poses_file} is missing: run the stage poses first")
+    with np.load(shop.poses_file, allow_pickle=False) as file:
+        vectors = file["vectors"]
+    body = load_body_model()
+    training = train_initializer(
+        vectors, body, shop.config, shop.processes, shop.out / "initializer.checkpoint"
+    )
+    if shop.processes.is_first:
+        motions = load_motions(shop.mocap, rate=RATE, splits=("validation",))
+        seconds = time.monotonic() - began
+        finish_initializer(training.weights(), body, motions, shop.config, shop.initializer_file, seconds)
+
+
+# In the order in which they build on each other.
+STAGES: Mapping[str, Stage] = {
+    "prior": prior_stage,
+    "poses": poses_stage,
+    "initializer": initializer_stage,
+}
+ALL = "all"
+
+
+def run_stages(names: list[str], shop: Workshop) -> None:
+    """Run some stages one after another, and say how long each took."""
+    torch.set_num_threads(shop.config.threads)
+    shop.out.mkdir(parents=True, exist_ok=True)
+    for name in STAGES if ALL in names else names:
+        began = time.monotonic()
+        STAGES[name](shop)
+        shop.processes.wait()
+        if shop.processes.is_first:
+            _log.info("stage %s took %.1f s", name, time.monotonic() - began)
