@@ -19,7 +19,7 @@ from .minimizer import Adam, LevenbergMarquardt, Minimizer, MinimizerState, Stat
 from .objective import Objective
 from .problem import SHAPE, FitProblem
 from .quasi_newton import LBFGS, SR1
-from .starts import YAWS, yaw_starts
+from .starts import YAWS, start_at, yaw_starts
 from .view import PersonView, person_view
 
 # Steps that every yaw gets before the lowest energy is chosen.
@@ -119,9 +119,9 @@ def fit(
         state = yield from _from_yaws(view, minimizer)
         objective, z, iteration = state.objective, state.z, state.iteration
         if problem.weights.temporal > 0:  # a frame without keypoints begins between its neighbours
-            objective, z = view.objective(view.start_at(bridge_gaps(state.pose, problem.fitted_frames)))
+            objective, z = view.objective(start_at(view, bridge_gaps(state.pose, problem.fitted_frames)))
     else:
-        objective, z = view.objective(view.start_at(initial))
+        objective, z = view.objective(start_at(view, initial))
         iteration = 0
     yield from _descend(view, objective, z, minimizer, iteration, max_iterations)
 

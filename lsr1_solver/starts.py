@@ -1,18 +1,25 @@
-"""Starts without learning: upright bodies at eight yaws, placed in closed form."""
+"""Where a fit begins: upright at eight yaws, at a given pose, or where the initializer says."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from .body_model import JOINT_COUNT
-from .kinematics import pose_chain
+from .body_model import JOINT_COUNT, BodyPose
+from .initializer import Initializer
+from .initializer_input import arrange_input
+from .kinematics import BETAS_START, PELVIS, ROTATION_SIZE, pose_chain
 from .rotation import axis_angle_to_matrix
 from .view import PersonView, Start
 
 YAWS = 8
 # The trunk's direction in the picture is that of the body's long axis; limbs may point anywhere.
 _TRUNK = ("hip", "shoulder", "neck", "pelvis", "spine", "collar")
-NEAREST_START, FARTHEST_START = 0.3, 200.0  # metres
+NEAREST_START, FARTHEST_START, USUAL_DISTANCE = 0.3, 200.0, 3.0  # metres
+AHEAD = np.array([0.0, 0.0, -1.0])
+# How far an upright start may be from the truth, one standard deviation: root rotation in radians, pelvis
+# across the view in metres, its depth as a share of the distance.
+ROOT_SIGMA = 1.0
+PELVIS_SIGMA = (0.15, 0.15, 0.1)
 
 
 def yaw_starts(view: PersonView, frames: np.ndarray) -> Start:
@@ -25,23 +32,66 @@ def yaw_starts(view: PersonView, frames: np.ndarray) -> Start:
     upright = view.turn[frames][:, None] @ axis_angle_to_matrix(yaw)
     frames = np.repeat(frames, YAWS)
     upright = upright.reshape(-1, 3, 3)
-    points = _points_about_pelvis(view, upright)
-    root = _roll(view, points, frames) @ upright
-    pelvis, valid = closed_form_place(
-        _points_about_pelvis(view, root), view.target[frames], view.confidence[frames]
-    )
+    betas = np.zeros((len(frames), view.chain.shape_count))
+    root = _roll(view, _about_pelvis(view, _mean_pose(view, upright), betas), frames) @ upright
+    centre = _mean_pose(view, root)
+    pelvis, valid = _place(view, frames, _about_pelvis(view, centre, betas))
     distance = np.where(valid, -pelvis[:, 2], np.nan).reshape(-1, YAWS)
-    distance = np.where(np.isnan(distance).all(axis=1, keepdims=True), 3.0, distance)
+    distance = np.where(np.isnan(distance).all(axis=1, keepdims=True), USUAL_DISTANCE, distance)
     common = np.repeat(np.nanmedian(distance, axis=1), YAWS)
-    pelvis = np.where(valid[:, None], pelvis, common[:, None] * [0.0, 0.0, -1.0])
-    return Start(frames, root, pelvis, common)
+    pelvis = np.where(valid[:, None], pelvis, common[:, None] * AHEAD)
+    return Start(frames, centre, pelvis, betas, common, prior_covariance(view))
 
 
-def _points_about_pelvis(view: PersonView, root: np.ndarray) -> np.ndarray:
-    """Keypoints of the mean pose and shape with the pelvis at the origin. -> [N, K, 3]."""
+def start_at(view: PersonView, pose: BodyPose) -> Start:
+    """At a pose of all B frames in camera axes, with the pose prior about its root and place."""
+    rotations, pelvis, betas = view.turned(pose)
+    distance = np.maximum(-pelvis[:, 2], NEAREST_START)
+    centre = _mean_pose(view, rotations[:, 0])
+    about = Start(
+        np.arange(len(pose)), centre, pelvis, np.zeros_like(betas), distance, prior_covariance(view)
+    )
+    return about.at(rotations, pelvis, betas)
+
+
+def initializer_start(view: PersonView, initializer: Initializer, frames: np.ndarray) -> Start:
+    """One start a frame: the pose that the network reads off the keypoints, its error as the prior.
+
+    ``frames`` [F] -> a start of F fits.
+    """
+    target, confidence = arrange_input(view.chain.landmarks, view.target[frames], view.confidence[frames])
+    rotations, betas = initializer.predict(target, confidence)
+    betas = betas[:, : view.chain.shape_count]
+    pelvis, valid = _place(view, frames, _about_pelvis(view, rotations, betas))
+    pelvis = np.where(valid[:, None], pelvis, USUAL_DISTANCE * AHEAD)
+    covariance = initializer.covariance[: view.chain.size, : view.chain.size]
+    return Start(frames, rotations, pelvis, betas, -pelvis[:, 2], covariance)
+
+
+def prior_covariance(view: PersonView) -> np.ndarray:
+    """The covariance [P, P] of the pose prior about a start that knows no more than a direction."""
+    covariance = np.eye(view.chain.size)
+    covariance[:3, :3] *= ROOT_SIGMA**2
+    covariance[3:ROTATION_SIZE, 3:ROTATION_SIZE] = view.problem.prior.covariance
+    covariance[PELVIS, PELVIS] = np.diag(np.square(PELVIS_SIGMA))
+    return covariance
+
+
+def _mean_pose(view: PersonView, root: np.ndarray) -> np.ndarray:
+    """The prior's mean pose with the given roots. [N, 3, 3] -> [N, 24, 3, 3]."""
     mean = np.broadcast_to(view.problem.prior.mean_rotations, (len(root), JOINT_COUNT - 1, 3, 3))
-    centre = np.concatenate([root[:, None], mean], axis=1)
-    return pose_chain(view.chain, centre, np.zeros((len(root), view.chain.size))).points
+    return np.concatenate([root[:, None], mean], axis=1)
+
+
+def _about_pelvis(view: PersonView, rotations: np.ndarray, betas: np.ndarray) -> np.ndarray:
+    """Keypoints of a pose and shape with the pelvis at the origin. -> [N, K, 3]."""
+    x = np.zeros((len(rotations), view.chain.size))
+    x[:, BETAS_START:] = betas
+    return pose_chain(view.chain, rotations, x).points
+
+
+def _place(view: PersonView, frames: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return closed_form_place(points, view.target[frames], view.confidence[frames])
 
 
 def _roll(view: PersonView, points: np.ndarray, frames: np.ndarray) -> np.ndarray:

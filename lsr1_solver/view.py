@@ -7,42 +7,53 @@ same problem.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
-from .body_model import JOINT_COUNT, SMPL_JOINT_NAMES, BodyModel, BodyPose, rest_joints
+from .body_model import JOINT_COUNT, SMPL_JOINT_NAMES, BodyModel, BodyPose, local_rotations, rest_joints
 from .camera import image_plane, virtual_view
 from .kinematics import BETAS_START, PELVIS, ROTATION_SIZE, KeypointChain, keypoint_chain
 from .objective import Objective
 from .problem import PLACE, SHAPE, FitProblem
 from .rotation import axis_angle_to_matrix, matrix_to_axis_angle
 
-# How far the start may be from the truth, one standard deviation: root rotation in radians, pelvis across
-# the view in metres, its depth as a share of the distance.
-ROOT_SIGMA = 1.0
-PELVIS_SIGMA = (0.15, 0.15, 0.1)
-
 
 @dataclass(frozen=True, eq=False)
 class Start:
-    """Where N fits begin, in the virtual camera's axes.
+    """Where N fits begin, and the prior about them, in the virtual camera's axes.
 
-    ``frames`` [N] the frame each belongs to; ``root`` [N, 3, 3]; ``pelvis`` [N, 3] metres; ``distance`` [N]
-    metres, the same for every start of a frame; ``body`` [N, 23, 3, 3] and ``betas`` [N, S] or None where the
-    prior's centre is the start.
+    ``frames`` [N] the frame each belongs to. The prior's centre: ``centre`` [N, 24, 3, 3] rotations in their
+    parents' frames, ``pelvis`` [N, 3] metres, ``betas`` [N, S]; its ``covariance`` [P, P], of the deviations
+    ``x``: rotation vectors with ``R = exp(x) centre``, the pelvis across the view in metres and along it as a
+    share of the ``distance`` [N] metres, the betas. ``begin`` [N, P] is the deviation to begin at, None for
+    the centre itself. Starts of one frame share their ``distance``, so that their energies compare.
     """
 
     frames: np.ndarray
-    root: np.ndarray
+    centre: np.ndarray
     pelvis: np.ndarray
+    betas: np.ndarray
     distance: np.ndarray
-    body: np.ndarray | None = None
-    betas: np.ndarray | None = None
+    covariance: np.ndarray
+    begin: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.frames)
+
+    @property
+    def spread(self) -> np.ndarray:
+        """Metres, radians or betas for one unit of each deviation. -> [N, P]."""
+        spread = np.ones((len(self), len(self.covariance)))
+        spread[:, PELVIS.stop - 1] = self.distance
+        return spread
+
+    def at(self, rotations: np.ndarray, pelvis: np.ndarray, betas: np.ndarray) -> Start:
+        """The same prior, begun at a pose: [N, 24, 3, 3], [N, 3] metres, [N, S]."""
+        turned = matrix_to_axis_angle(rotations @ np.swapaxes(self.centre, -1, -2))
+        x = np.concatenate([turned.reshape(len(self), -1), pelvis - self.pelvis, betas - self.betas], axis=1)
+        return replace(self, begin=x / self.spread)
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,36 +78,29 @@ class PersonView:
 
     def objective(self, start: Start) -> tuple[Objective, np.ndarray]:
         """The objective around a start, and the start as its unknowns z [N, n]."""
-        problem, batch = self.problem, len(start)
-        mean = np.broadcast_to(problem.prior.mean_rotations, (batch, JOINT_COUNT - 1, 3, 3))
-        begin = np.zeros((batch, self.chain.size))
-        if start.body is not None:
-            deviation = matrix_to_axis_angle(start.body @ np.swapaxes(mean, -1, -2))
-            begin[:, 3:ROTATION_SIZE] = deviation.reshape(batch, -1)
-        if start.betas is not None:
-            begin[:, BETAS_START:] = start.betas[:, : self.chain.shape_count]
-        basis, shift, free = _conditioned_prior(problem, begin)
-        offset = shift.copy()
+        weights = self.problem.weights
+        begin = np.zeros((len(start), self.chain.size)) if start.begin is None else start.begin
+        basis, mean, free = conditioned(start.covariance, begin, _fixed_parameters(self.problem))
+        offset = start.spread * mean
         offset[:, PELVIS] += start.pelvis
-        spread = np.ones_like(offset)
-        spread[:, PELVIS.stop - 1] = start.distance
+        offset[:, BETAS_START:] += start.betas
         points_3d, confidence_3d = self._points_3d(start.frames)
         objective = Objective(
             chain=self.chain,
-            centre=np.concatenate([start.root[:, None], mean], axis=1),
+            centre=start.centre,
             offset=offset,
-            spread=spread,
+            spread=start.spread,
             basis=basis,
             target=self.target[start.frames],
             confidence=self.confidence[start.frames],
             unit=0.01 * self.height / start.distance,
-            prior_weight=problem.weights.prior,
-            limit_weight=problem.weights.limits,
-            delta=problem.weights.delta,
+            prior_weight=weights.prior,
+            limit_weight=weights.limits,
+            delta=weights.delta,
             target_3d=points_3d,
             confidence_3d=confidence_3d,
         )
-        return objective, np.linalg.solve(basis[free], (begin - shift)[:, free, None])[..., 0]
+        return objective, np.linalg.solve(basis[free], (begin - mean)[:, free, None])[..., 0]
 
     def _points_3d(self, frames: np.ndarray) -> tuple[np.ndarray | None, np.ndarray | None]:
         """3D keypoints in the virtual camera's axes and their weights 1/sigma^2, where there are any."""
@@ -122,13 +126,12 @@ class PersonView:
         transl = pelvis - rest_joints(self.problem.body, betas)[:, 0]
         return BodyPose(omega[:, 0], omega[:, 1:], betas, transl)
 
-    def start_at(self, pose: BodyPose) -> Start:
-        """The start at a pose of all B frames, in camera axes."""
-        root = self.turn @ axis_angle_to_matrix(pose.global_orient)
+    def turned(self, pose: BodyPose) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """A pose of all B frames in camera axes as rotations, pelvis and betas in the virtual camera's."""
+        rotations = local_rotations(pose)
+        rotations = np.concatenate([self.turn[:, None] @ rotations[:, :1], rotations[:, 1:]], axis=1)
         pelvis = rest_joints(self.problem.body, pose.betas)[:, 0] + pose.transl
-        pelvis = (self.turn @ pelvis[..., None])[..., 0]
-        body = axis_angle_to_matrix(pose.body_pose)
-        return Start(np.arange(len(pose)), root, pelvis, np.maximum(-pelvis[:, 2], 0.1), body, pose.betas)
+        return rotations, (self.turn @ pelvis[..., None])[..., 0], pose.betas[:, : self.chain.shape_count]
 
 
 def person_view(problem: FitProblem) -> PersonView:
@@ -150,19 +153,9 @@ def body_height(body: BodyModel) -> float:
     return float(np.ptp(body.v_template[:, 1]))
 
 
-def _conditioned_prior(problem: FitProblem, begin: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The prior of the free parameters given the fixed ones.
-
-    ``begin`` [N, P] holds the fixed values. Returns A [P, n] with ``A A^T`` the conditional covariance (zero
-    rows for what is fixed), the conditional mean [N, P], and the free parameters' indices [n]. Locked joints
-    thus draw the others with them: a Schur complement of the covariance.
-    """
-    size = begin.shape[1]
-    covariance = np.eye(size)
-    covariance[:3, :3] *= ROOT_SIGMA**2
-    covariance[3:ROTATION_SIZE, 3:ROTATION_SIZE] = problem.prior.covariance
-    covariance[PELVIS, PELVIS] = np.diag(np.square(PELVIS_SIGMA))
-    fixed = np.zeros(size, dtype=bool)
+def _fixed_parameters(problem: FitProblem) -> np.ndarray:
+    """[P] which parameters the problem holds."""
+    fixed = np.zeros(BETAS_START + problem.shape_count, dtype=bool)
     for name in problem.fixed:
         if name == SHAPE:
             fixed[BETAS_START:] = True
@@ -171,15 +164,26 @@ def _conditioned_prior(problem: FitProblem, begin: np.ndarray) -> tuple[np.ndarr
         else:
             joint = SMPL_JOINT_NAMES.index(name)
             fixed[3 * joint : 3 * joint + 3] = True
+    return fixed
+
+
+def conditioned(
+    covariance: np.ndarray, begin: np.ndarray, fixed: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A Gaussian's free parameters given the fixed ones.
+
+    ``covariance`` [P, P]; ``begin`` [N, P] holds the fixed values; ``fixed`` [P]. Returns A [P, n] with
+    ``A A^T`` the conditional covariance (zero rows for what is fixed), the conditional mean [N, P], and the
+    free parameters' indices [n]. Locked joints thus draw the others with them: a Schur complement.
+    """
     free = np.flatnonzero(~fixed)
-    mean = np.zeros_like(begin)
-    mean[:, fixed] = begin[:, fixed]
+    mean = np.where(fixed, begin, 0.0)
     conditional = covariance[np.ix_(free, free)]
     if fixed.any():
         across = covariance[np.ix_(free, np.flatnonzero(fixed))]
         gain = np.linalg.solve(covariance[np.ix_(fixed, fixed)], across.T).T
         conditional = conditional - gain @ across.T
         mean[:, free] = begin[:, fixed] @ gain.T
-    basis = np.zeros((size, len(free)))
+    basis = np.zeros((len(fixed), len(free)))
     basis[free] = np.linalg.cholesky(conditional)
     return basis, mean, free

@@ -27,6 +27,7 @@ from lsr1_solver.keypoints import BODY_25
 from lsr1_solver.kinematics import BETAS_START, PELVIS, keypoint_chain, pose_chain
 from lsr1_solver.pose_prior import load_pose_prior
 from lsr1_solver.rotation import axis_angle_to_matrix, geodesic_angle, matrix_to_axis_angle
+from lsr1_solver.starts import start_at
 from lsr1_solver.view import person_view
 
 BODY = load_body_model()
@@ -212,7 +213,7 @@ def test_limits_keep_knees_from_bending_backwards() -> None:
     broken = replace(pose, body_pose=pose.body_pose.copy())
     broken.body_pose[:, 3] = [-0.6, 0.0, 0.0]
     x = person_view(problem(random_poses(1)[1]))
-    start = x.start_at(broken)
+    start = start_at(x, broken)
     objective, z = x.objective(start)
     points = objective.pose(z).points @ x.turn
     asked = problem(points, weights=Weights(prior=0.01))
@@ -261,7 +262,7 @@ def test_the_temporal_term_smooths_and_bridges(name: str) -> None:
         )
     )
     view = person_view(problem(np.repeat(random_poses(1)[1], 9, axis=0)))
-    objective, z = view.objective(view.start_at(path))
+    objective, z = view.objective(start_at(view, path))
     points = objective.pose(z).points @ view.turn
     rng = np.random.default_rng(0)
     xy = project(CAMERA, points) + rng.normal(scale=4, size=(9, 25, 2))
