@@ -89,12 +89,6 @@ class ClipLinearization:
         shift = self.frames.prior_weight + float(damping[0])
         b = -self.gradient.reshape(len(J), -1)
 
-        def product(v: np.ndarray) -> np.ndarray:
-            path = (P @ v[..., None])[..., 0]
-            tied = self.weight * _second_difference_transposed(_second_difference(path))
-            own = np.swapaxes(J, 1, 2) @ (J @ v[..., None])
-            return shift * v + (own + np.swapaxes(P, 1, 2) @ tied[..., None])[..., 0]
-
         block = shift * np.eye(J.shape[2]) + np.swapaxes(J, 1, 2) @ J
         inverse = np.linalg.inv(block + 6 * self.weight * np.swapaxes(P, 1, 2) @ P)
         x, r = np.zeros_like(b), b
@@ -104,13 +98,24 @@ class ClipLinearization:
         for _ in range(CG_STEPS):
             if ry <= enough:
                 break
-            Hp = product(p)
+            Hp = self._product(p) + damping[0] * p
             step = ry / np.sum(p * Hp)
             x, r = x + step * p, r - step * Hp
             y = (inverse @ r[..., None])[..., 0]
             ry, old = np.sum(r * y), ry
             p = y + ry / old * p
         return x.reshape(1, -1)
+
+    def product(self, v: np.ndarray) -> np.ndarray:
+        """``H v``; [1, T n] -> [1, T n]."""
+        return self._product(v.reshape(len(self.joints), -1)).reshape(1, -1)
+
+    def _product(self, v: np.ndarray) -> np.ndarray:
+        """Frame by frame, [T, n] -> [T, n]."""
+        P = self.joints
+        path = (P @ v[..., None])[..., 0]
+        tied = self.weight * _second_difference_transposed(_second_difference(path))
+        return self.frames.product(v) + (np.swapaxes(P, 1, 2) @ tied[..., None])[..., 0]
 
     def inverse_factor(self) -> None:
         """Too large to form."""

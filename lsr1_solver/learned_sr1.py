@@ -12,7 +12,7 @@ What is ours beyond the paper:
   untrained (zero) heads this *is* safeguarded limited-memory SR1 (Nocedal & Wright 2006, sec. 6.2);
 - features without scale: every vector is divided by its own root mean square;
 - an optional *base*: ``H = S (gamma I + sum v v^T) S^T`` with ``S S^T = (w I + J^T J)^-1`` from one
-  Gauss-Newton factorization at the start, so that learning begins where Gauss-Newton ends;
+  Gauss-Newton factorization, at the start or after one Gauss-Newton step;
 - a safeguard: a point that does not lower the energy is not kept, and the next step is shorter.
 """
 
@@ -22,13 +22,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from .arrays import Array, namespace
-from .minimizer import LeastSquares, choose, norm
+from .minimizer import LeastSquares, NormalEquations, choose, norm
 
 # Log step sizes stay within this: e^2 is a factor of seven.
 LARGEST_LOG_STEP = 2.0
 # A curvature p.q this small beside |p||q| says nothing (Nocedal & Wright 2006, eq. 6.26).
 DEGENERATE = 1e-8
 TINY = 1e-30
+# Of the one Gauss-Newton step before the base: little, the prior damps already.
+FIRST_DAMPING = 0.1
 VECTOR_FEATURES = 7
 SCALAR_FEATURES = 5
 
@@ -37,15 +39,16 @@ SCALAR_FEATURES = 5
 class LearnedSR1Config:
     """The shape of a trained optimizer; saved with its weights.
 
-    ``memory`` L vectors are kept; ``hidden`` is the encoder's width; ``skip``, ``base`` and ``scale_free``
-    turn the three additions on. ``gamma`` is the multiple of the identity in H: of the Barzilai-Borwein step
-    without a base, of one with it. A step size is ``alpha1 exp(alpha2 out)``.
+    ``memory`` L vectors are kept; ``hidden`` is the encoder's width; ``skip`` and ``scale_free`` turn these
+    additions on. ``base`` is 0 for none, 1 for a factorization at the start, 2 for one after a first
+    Gauss-Newton step. ``gamma`` is the multiple of the identity in H: of the Barzilai-Borwein step without a
+    base, of one with it. A step size is ``alpha1 exp(alpha2 out)``.
     """
 
     memory: int = 4
     hidden: int = 24
     skip: bool = True
-    base: bool = True
+    base: int = 2
     scale_free: bool = True
     gamma: float = 1.0
     alpha1: float = 1.0
@@ -74,14 +77,16 @@ def weight_shapes(config: LearnedSR1Config) -> dict[str, tuple[int, ...]]:
 class LearnedSR1State:
     """Best points [B, n] and their gradients; H by its vectors, identity and base; the last trial's pair.
 
-    ``gamma`` [B, 1]; ``vectors`` up to L arrays [B, n]; ``base`` S [B, n, n] or None; ``p``, ``q`` [B, n] in
-    the base's coordinates, None before the first step; ``shrink`` [B, 1] is 1 until a step fails.
+    ``model`` is the Gauss-Newton model of the first step, None afterwards; ``base`` S [B, n, n] or None;
+    ``gamma`` [B, 1]; ``vectors`` up to L arrays [B, n]; ``p``, ``q`` [B, n] in the base's coordinates, None
+    before the first step; ``shrink`` [B, 1] is 1 until a step fails.
     """
 
     z: Array
     energy: Array
     converged: Array
     gradient: Array
+    model: NormalEquations | None
     base: Array | None
     gamma: Array
     vectors: tuple[Array, ...]
@@ -104,22 +109,25 @@ class LearnedSR1:
     name: str = "lsr1"
 
     def init(self, objective: LeastSquares, z: Array) -> LearnedSR1State:
-        """Evaluate the start; with a base, factorize there, once."""
+        """Evaluate the start; with a base, linearize there."""
         xp = namespace(z)
-        base: Array | None = None
-        if self.config.base:
+        model, base = None, None
+        if self.config.base == 0:
+            energy, gradient = objective.energy_and_gradient(z)
+        else:
             model = objective.linearize(z)
             energy, gradient = model.energy, model.gradient
-            base = model.inverse_factor()
-        else:
-            energy, gradient = objective.energy_and_gradient(z)
+            if self.config.base == 1:
+                base, model = model.inverse_factor(), None
         one = xp.ones_like(energy)[:, None]
         return LearnedSR1State(
-            z, energy, xp.isnan(energy), gradient, base, self.config.gamma * one, (), None, None, one
+            z, energy, xp.isnan(energy), gradient, model, base, self.config.gamma * one, (), None, None, one
         )
 
     def step(self, objective: LeastSquares, state: LearnedSR1State) -> LearnedSR1State:
         """Update H, move, evaluate; keep the point only if it lowers the energy."""
+        if state.model is not None:
+            return self._gauss_newton_step(objective, state, state.model)
         xp = namespace(state.z)
         g = _to_base(state.base, state.gradient)
         gamma, vectors, move = self.direction(state, g)
@@ -129,22 +137,59 @@ class LearnedSR1:
         move = xp.where(downhill, move, -gamma * g) * state.shrink
         z = state.z + _from_base(state.base, move)
         energy, gradient = objective.energy_and_gradient(z)
-        decrease = state.energy - energy
-        better = (decrease > 0) & ~state.converged
-        settled = better & (decrease <= self.tolerance * energy) & (state.shrink[:, 0] >= 1.0)
-        stuck = ~better & (state.shrink[:, 0] < 1e-6)
+        better, converged, shrink = self._judge(state, energy)
         return LearnedSR1State(
             choose(better, z, state.z),
             xp.where(better, energy, state.energy),
-            state.converged | settled | stuck,
+            converged,
             choose(better, gradient, state.gradient),
+            None,
             state.base,
             gamma,
             vectors,
             move,
             _to_base(state.base, gradient) - g,
-            xp.where(better[:, None], xp.clip(3 * state.shrink, None, 1.0), 0.3 * state.shrink),
+            shrink,
         )
+
+    def _gauss_newton_step(
+        self, objective: LeastSquares, state: LearnedSR1State, model: NormalEquations
+    ) -> LearnedSR1State:
+        """The step before the base is made: what it taught is carried into the base's coordinates."""
+        xp = namespace(state.z)
+        move = model.solve(xp.full_like(state.energy, FIRST_DAMPING))
+        z = state.z + move
+        trial = objective.linearize(z)
+        better, converged, shrink = self._judge(state, trial.energy)
+        best = trial if xp.all(better) else trial.where(better, model)
+        base = best.inverse_factor()
+        p, q = None, None
+        if base is not None:
+            # S^-1 = S^T (S S^T)^-1
+            p, q = _to_base(base, best.product(move)), _to_base(base, trial.gradient - state.gradient)
+        return LearnedSR1State(
+            choose(better, z, state.z),
+            best.energy,
+            converged,
+            best.gradient,
+            None,
+            base,
+            state.gamma,
+            (),
+            p,
+            q,
+            shrink,
+        )
+
+    def _judge(self, state: LearnedSR1State, energy: Array) -> tuple[Array, Array, Array]:
+        """Which trials are kept [B], which problems have converged [B], the next shrink [B, 1]."""
+        xp = namespace(energy)
+        decrease = state.energy - energy
+        better = (decrease > 0) & ~state.converged
+        settled = better & (decrease <= self.tolerance * energy) & (state.shrink[:, 0] >= 1.0)
+        stuck = ~better & (state.shrink[:, 0] < 1e-6)
+        grown = xp.clip(3 * state.shrink, None, 1.0)
+        return better, state.converged | settled | stuck, xp.where(better[:, None], grown, 0.3 * state.shrink)
 
     def direction(self, state: LearnedSR1State, g: Array) -> tuple[Array, tuple[Array, ...], Array]:
         """The updated gamma and vectors, and the move, all in the base's coordinates."""
