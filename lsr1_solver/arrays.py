@@ -30,4 +30,9 @@ def constant(values: np.ndarray, like: Array) -> Array:
     dtype = like.dtype if values.dtype.kind == "f" else None
     if type(like) is np.ndarray:
         return values if dtype is None else values.astype(dtype, copy=False)
-    return array_namespace(like).asarray(values, dtype=dtype, device=like.device)
+    return array_namespace(like).asarray(values, dtype=dtype, device=device(like))
+
+
+def device(array: Array) -> object:
+    """Where the array lives; numpy before version 2, which Blender 4.2 has, doesn't say."""
+    return "cpu" if type(array) is np.ndarray else array.device

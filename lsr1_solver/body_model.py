@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .arrays import Array, constant, namespace
+from .arrays import Array, constant, device, namespace
 from .rotation import axis_angle_to_matrix
 
 SMPL_JOINT_NAMES = (
@@ -176,7 +176,7 @@ def skin(body: BodyModel, pose: BodyPose) -> Array:
     world = forward_kinematics(rotations, bone_offsets(joints))
     G, positions = world[..., :3, :3], world[..., :3, 3]
     if body.posedirs is not None:
-        feature = xp.reshape(rotations[:, 1:] - xp.eye(3, dtype=v.dtype, device=v.device), (v.shape[0], -1))
+        feature = xp.reshape(rotations[:, 1:] - xp.eye(3, dtype=v.dtype, device=device(v)), (v.shape[0], -1))
         v = v + xp.reshape(feature @ constant(body.posedirs.reshape(-1, 207).T, v), v.shape)
     # A vertex moves with G_j (v - J_j) + position_j: blended as one 3x4 matrix a vertex.
     offset = positions - (G @ joints[..., None])[..., 0] + pose.transl[:, None]

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from array_api_compat import array_namespace
 
-from .arrays import Array
+from .arrays import Array, device
 
 _LIMBS = ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
 _SIDES = ("left", "right")
@@ -101,7 +101,7 @@ def input_features(plane: Array, seen: Array) -> Array:
     points = (plane - (xp.sum(weight * plane, axis=1) / count)[:, None]) * weight
     spread = xp.sqrt(xp.sum(points * points, axis=(1, 2))[:, None] / count + 1e-12)
     points = points / spread[..., None]
-    start, end = (xp.asarray(ends, device=plane.device) for ends in _ENDS)
+    start, end = (xp.asarray(ends, device=device(plane)) for ends in _ENDS)
     both = xp.take(seen, start, axis=1) * xp.take(seen, end, axis=1)
     vector = (xp.take(points, end, axis=1) - xp.take(points, start, axis=1)) * both[..., None]
     length = xp.sqrt(xp.sum(vector * vector, axis=-1) + 1e-8)

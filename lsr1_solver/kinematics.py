@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .arrays import Array, constant, namespace
+from .arrays import Array, constant, device, namespace
 from .body_model import JOINT_COUNT, SMPL_PARENTS, BodyModel, Landmark, forward_kinematics
 from .errors import FitError
 from .rotation import cross_matrix, exponential_and_left_jacobian
@@ -80,10 +80,10 @@ class KeypointChain:
         xp = namespace(like)
 
         def real(a: Array) -> Array:
-            return xp.asarray(a, dtype=like.dtype, device=like.device)
+            return xp.asarray(a, dtype=like.dtype, device=device(like))
 
         def index(a: Array) -> Array:
-            return xp.asarray(a, device=like.device)
+            return xp.asarray(a, device=device(like))
 
         names = ("rest", "rest_shape", "weight", "gather", "subtree", "below", "below_weight")
         reals = {name: real(getattr(self, name)) for name in names}

@@ -14,7 +14,7 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from .arrays import Array, namespace
+from .arrays import Array, device, namespace
 from .kinematics import KeypointChain, PosedChain, pose_chain, pull_back, row_jacobian
 from .limits import LimitResidual, limit_residual
 from .minimizer import choose
@@ -58,7 +58,7 @@ class Objective:
     def start(self) -> Array:
         """The prior's centre, z = 0. -> [B, n]."""
         xp = namespace(self.offset)
-        return xp.zeros((len(self), self.dimension), dtype=self.offset.dtype, device=self.offset.device)
+        return xp.zeros((len(self), self.dimension), dtype=self.offset.dtype, device=device(self.offset))
 
     def parameters(self, z: Array) -> Array:
         """``x`` [B, P] of ``z`` [B, n]."""
@@ -152,7 +152,7 @@ class Objective:
         residual, plane, depth = self.reprojection(posed.points)
         root = xp.sqrt(1 + xp.sum(residual * residual, axis=-1) / self.delta**2)
         scale = xp.sqrt(self.confidence / root) / (depth * self.unit[:, None])
-        eye = xp.eye(2, dtype=plane.dtype, device=plane.device)
+        eye = xp.eye(2, dtype=plane.dtype, device=device(plane))
         across = xp.broadcast_to(eye, (*plane.shape, 2))
         along = (plane * self._in_front(posed.points))[..., None]
         directions = scale[..., None, None] * xp.concat([across, along], axis=-1)
@@ -167,7 +167,7 @@ class Objective:
         weight = self.confidence_3d
         assert weight is not None
         batch, count = weight.shape
-        eye = xp.eye(3, dtype=weight.dtype, device=weight.device)
+        eye = xp.eye(3, dtype=weight.dtype, device=device(weight))
         rows = row_jacobian(self.chain, posed, xp.broadcast_to(eye, (batch, count, 3, 3)))
         rows = xp.reshape(rows, (batch, count, 3, -1))
         total = xp.clip(xp.sum(weight, axis=1), 1e-12, None)
@@ -211,7 +211,7 @@ class Linearization:
         root = max(self.prior_weight, 0.01) ** 0.5
         K = self.J / root
         transposed = xp.matrix_transpose(K)
-        eye = xp.eye(n, dtype=K.dtype, device=K.device)
+        eye = xp.eye(n, dtype=K.dtype, device=device(K))
         if m >= n:  # (C C^T)^-1 = C^-T C^-1
             return xp.matrix_transpose(xp.linalg.inv(xp.linalg.cholesky(eye + transposed @ K))) / root
         gram = eye[:m, :m] + K @ transposed
@@ -229,7 +229,7 @@ class Linearization:
         transposed = xp.matrix_transpose(self.J)
         c = (self.prior_weight + damping)[:, None, None]
         g = self.gradient[..., None]
-        eye = xp.eye(min(m, n), dtype=g.dtype, device=g.device)
+        eye = xp.eye(min(m, n), dtype=g.dtype, device=device(g))
         if m >= n:
             return -xp.linalg.solve(c * eye + transposed @ self.J, g)[..., 0]
         inner = xp.linalg.solve(c * eye + self.J @ transposed, self.J @ g)

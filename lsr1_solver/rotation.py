@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .arrays import Array, namespace
+from .arrays import Array, device, namespace
 
 # Below this squared angle (rad^2) the closed forms lose digits to cancellation and their series take over;
 # the series' first neglected terms are under 1e-15.
@@ -73,7 +73,7 @@ def exponential_and_left_jacobian(omega: Array) -> tuple[Array, Array]:
     sine, versine, third = _sine_series(square)
     K = cross_matrix(omega)
     outer = omega[..., :, None] * omega[..., None, :]
-    eye = xp.eye(3, dtype=omega.dtype, device=omega.device)
+    eye = xp.eye(3, dtype=omega.dtype, device=device(omega))
 
     def combine(identity: Array, cross: Array, product: Array) -> Array:
         return identity[..., None, None] * eye + cross[..., None, None] * K + product[..., None, None] * outer
@@ -108,7 +108,7 @@ def matrix_to_quaternion(R: Array) -> Array:
     scales = xp.stack([w[..., 0], x[..., 1], y[..., 2], z[..., 3]], axis=-1)
     best = xp.argmax(scales, axis=-1)
     chosen = xp.sum(
-        rows * xp.astype(xp.arange(4, device=R.device) == best[..., None], R.dtype)[..., None], axis=-2
+        rows * xp.astype(xp.arange(4, device=device(R)) == best[..., None], R.dtype)[..., None], axis=-2
     )
     chosen = chosen / xp.sqrt(xp.sum(chosen * chosen, axis=-1))[..., None]
     return xp.where(chosen[..., :1] < 0, -chosen, chosen)
