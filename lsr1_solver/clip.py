@@ -88,7 +88,6 @@ class ClipLinearization:
         J, P = self.frames.J, self.joints
         shift = self.frames.prior_weight + float(damping[0])
         b = -self.gradient.reshape(len(J), -1)
-
         block = shift * np.eye(J.shape[2]) + np.swapaxes(J, 1, 2) @ J
         inverse = np.linalg.inv(block + 6 * self.weight * np.swapaxes(P, 1, 2) @ P)
         x, r = np.zeros_like(b), b
@@ -106,16 +105,13 @@ class ClipLinearization:
             p = y + ry / old * p
         return x.reshape(1, -1)
 
-    def product(self, v: np.ndarray) -> np.ndarray:
-        """``H v``; [1, T n] -> [1, T n]."""
-        return self._product(v.reshape(len(self.joints), -1)).reshape(1, -1)
-
     def _product(self, v: np.ndarray) -> np.ndarray:
-        """Frame by frame, [T, n] -> [T, n]."""
-        P = self.joints
+        """The model's matrix times ``v`` [T, n] -> [T, n]."""
+        J, P = self.frames.J, self.joints
         path = (P @ v[..., None])[..., 0]
         tied = self.weight * _second_difference_transposed(_second_difference(path))
-        return self.frames.product(v) + (np.swapaxes(P, 1, 2) @ tied[..., None])[..., 0]
+        own = np.swapaxes(J, 1, 2) @ (J @ v[..., None]) + np.swapaxes(P, 1, 2) @ tied[..., None]
+        return self.frames.prior_weight * v + own[..., 0]
 
     def inverse_factor(self) -> None:
         """Too large to form."""

@@ -155,29 +155,25 @@ class LearnedSR1:
     def _gauss_newton_step(
         self, objective: LeastSquares, state: LearnedSR1State, model: NormalEquations
     ) -> LearnedSR1State:
-        """The step before the base is made: what it taught is carried into the base's coordinates."""
+        """The step before the base is made."""
         xp = namespace(state.z)
         move = model.solve(xp.full_like(state.energy, FIRST_DAMPING))
         z = state.z + move
         trial = objective.linearize(z)
         better, converged, shrink = self._judge(state, trial.energy)
         best = trial if xp.all(better) else trial.where(better, model)
-        base = best.inverse_factor()
-        p, q = None, None
-        if base is not None:
-            # S^-1 = S^T (S S^T)^-1
-            p, q = _to_base(base, best.product(move)), _to_base(base, trial.gradient - state.gradient)
+        # The step was long and the Jacobian has turned: as a curvature pair it would mislead.
         return LearnedSR1State(
             choose(better, z, state.z),
             best.energy,
             converged,
             best.gradient,
             None,
-            base,
+            best.inverse_factor(),
             state.gamma,
             (),
-            p,
-            q,
+            None,
+            None,
             shrink,
         )
 

@@ -38,10 +38,6 @@ class NormalEquations(Protocol):
         """``-(H + damping I)^-1 gradient``; ``damping`` [B] -> [B, n]."""
         ...
 
-    def product(self, v: Array) -> Array:
-        """``H v``; ``v`` [B, n] -> [B, n]."""
-        ...
-
     def inverse_factor(self) -> Array | None:
         """``S`` [B, n, n] with ``S S^T`` the inverse of H, or None where that is too large to form."""
         ...

@@ -194,12 +194,6 @@ class Linearization:
             self.prior_weight,
         )
 
-    def product(self, v: Array) -> Array:
-        """``(w I + J^T J) v``; ``v`` [B, n] -> [B, n]."""
-        xp = namespace(v)
-        pushed = self.J @ v[..., None]
-        return self.prior_weight * v + (xp.matrix_transpose(self.J) @ pushed)[..., 0]
-
     def inverse_factor(self) -> Array:
         """``S`` [B, n, n], ``S S^T = (w I + J^T J)^-1``, by one Cholesky factor of the smaller Gram matrix.
 

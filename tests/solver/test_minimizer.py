@@ -23,9 +23,6 @@ class LeastSquaresModel:
         H = np.swapaxes(self.J, 1, 2) @ self.J + damping[:, None, None] * np.eye(self.J.shape[2])
         return -np.linalg.solve(H, self.gradient[..., None])[..., 0]
 
-    def product(self, v: np.ndarray) -> np.ndarray:
-        return (np.swapaxes(self.J, 1, 2) @ (self.J @ v[..., None]))[..., 0]
-
     def inverse_factor(self) -> np.ndarray:
         return np.swapaxes(np.linalg.inv(np.linalg.cholesky(np.swapaxes(self.J, 1, 2) @ self.J)), 1, 2)
 
