@@ -70,16 +70,16 @@ class CorruptionConfig:
     noise_spread: float = 0.4
     noise_most: float = 0.03
     missing: float = 0.4
-    lower_body: float = 0.1
-    limb: float = 0.06
-    half: float = 0.02
-    upper_body: float = 0.02
-    outliers: float = 0.1
+    lower_body: float = 0.06
+    limb: float = 0.04
+    half: float = 0.01
+    upper_body: float = 0.01
+    outliers: float = 0.07
     outlier_every: int = 10
     outlier_reach: float = 0.5
     swapped: float = 0.02
-    formats: tuple[float, float] = (0.15, 0.12)
-    joints: float = 0.05
+    formats: tuple[float, float] = (0.08, 0.07)
+    joints: float = 0.02
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class InitializerConfig:
     rotation_weight: float = 0.3
     unseen: float = 0.3
     shape_weight: float = 0.05
-    covariance_views: int = 6
+    covariance_views: int = 2
 
 
 @dataclass(frozen=True)

@@ -97,7 +97,9 @@ def initializer_stage(shop: Workshop) -> None:
         vectors, body, shop.config, shop.processes, shop.out / "initializer.checkpoint"
     )
     if shop.processes.is_first:
-        motions = load_motions(shop.mocap, rate=RATE, splits=("validation",))
+        motions = {
+            split: load_motions(shop.mocap, rate=RATE, splits=(split,)) for split in ("validation", "train")
+        }
         seconds = time.monotonic() - began
         finish_initializer(training.weights(), body, motions, shop.config, shop.initializer_file, seconds)
 

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +44,7 @@ from lsr1_solver.training.retarget import Motion
 from lsr1_solver.training.samples import SampleMaker, sample_maker
 from lsr1_solver.training.tensors import axis_angle_to_matrix
 from lsr1_solver.training.world_chain import world_chain, world_rotations
+from tests.shared import REPOSITORY
 
 SMALL = TrainingConfig(
     initializer=InitializerConfig(
@@ -196,6 +201,49 @@ def test_two_processes_halves_average_to_the_whole_gradient(vectors: np.ndarray)
         Processes(0, 3).rows(16)
 
 
+_WORKER = """
+import sys
+import numpy as np
+import torch
+from lsr1_solver.model_file import load_body_model
+from lsr1_solver.training.learn_initializer import InitializerTraining
+from lsr1_solver.training.processes import join_processes
+from tests.solver.test_training import SMALL
+
+torch.set_num_threads(1)
+with join_processes() as processes:
+    training = InitializerTraining(np.load(sys.argv[1]), load_body_model(), SMALL, processes)
+    while not training.done:
+        training.advance()
+    if processes.is_first:
+        np.savez(sys.argv[2], **{name: w.numpy() for name, w in training.average.items()})
+"""
+
+
+def test_two_processes_learn_what_one_does(vectors: np.ndarray, tmp_path: Path) -> None:
+    np.save(tmp_path / "vectors.npy", vectors)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    shared = {**os.environ, "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    command = [sys.executable, "-c", _WORKER, str(tmp_path / "vectors.npy"), str(tmp_path / "two.npz")]
+    workers = [
+        subprocess.Popen(command, env={**shared, "RANK": rank}, cwd=REPOSITORY, stderr=subprocess.PIPE)
+        for rank in ("0", "1")
+    ]
+    for worker in workers:
+        _, errors = worker.communicate(timeout=120)
+        assert worker.returncode == 0, errors.decode()[-2000:]
+    alone = InitializerTraining(vectors, load_body_model(), SMALL, Processes())
+    begun = {name: w.clone() for name, w in alone.average.items()}
+    while not alone.done:
+        alone.advance()
+    with np.load(tmp_path / "two.npz") as two:
+        for name, weight in alone.average.items():
+            moved = float((weight - begun[name]).abs().max())
+            np.testing.assert_allclose(two[name], weight.numpy(), atol=0.02 * moved)
+
+
 def test_the_finished_file_loads_and_its_covariance_is_that_of_the_error(
     vectors: np.ndarray, tmp_path: Path
 ) -> None:
@@ -203,7 +251,9 @@ def test_the_finished_file_loads_and_its_covariance_is_that_of_the_error(
     training = train_initializer(vectors, body, SMALL, Processes(), tmp_path / "checkpoint")
     poses = sample_poses(load_pose_prior(), 30, seed=9)
     motions = [Motion("a/1", "validation", "A", poses, np.zeros((30, 3)), 10.0)]
-    finish_initializer(training.weights(), body, motions, SMALL, tmp_path / "initializer.npz", 1.0)
+    finish_initializer(
+        training.weights(), body, {"validation": motions}, SMALL, tmp_path / "initializer.npz", 1.0
+    )
     loaded = load_initializer(tmp_path / "initializer.npz")
     assert loaded.metadata["config"] == config_json(SMALL)
     problems = sample_problems(motions, body, INPUT_LANDMARKS, seed=SMALL.seed, views=2)
