@@ -1,0 +1,159 @@
+"""Keyframes of whole clips, written in bulk: one array an F-curve, as Blender 4.2 to 5.x keep them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import bpy
+import numpy as np
+from mathutils import Matrix
+
+from ..lsr1_solver import BodyPose
+from ..lsr1_solver.body_model import local_rotations
+from ..lsr1_solver.rotation import matrix_to_quaternion
+from .armature import bone_channels, joints_of_shape, rig_of
+from .body_mesh import corrective_name, corrective_values
+
+# Blender's numbers for keyframe handles (auto clamped) and interpolation (Bezier).
+_AUTO_CLAMPED, _BEZIER = 4, 2
+
+
+def insert_keyframes(
+    armature: bpy.types.Object,
+    pose: BodyPose,
+    frames: Sequence[float],
+    to_world: Matrix | np.ndarray | None = None,
+) -> None:
+    """Key rotations of all joints and the pelvis's place, a key a frame; keys at other frames stay.
+
+    ``pose`` [B]; ``frames`` [B] scene frames, fractions allowed; ``to_world`` [4, 4] or [B, 4, 4] as in
+    ``apply_pose``. Each bone is keyed in its rotation mode; from key to key, and from the key before the
+    first, quaternions keep their sign and angles make no turn.
+
+    Raises FitError where the armature is no SMPL rig.
+    """
+    rig = rig_of(armature)
+    pelvis = np.stack([joints_of_shape(rig.body, beta)[0] for beta in np.asarray(pose.betas)]) + pose.transl
+    rotations, locations = bone_channels(rig, local_rotations(pose), pelvis, to_world)
+    curves = ensure_curves(armature, armature.name)
+    times = np.asarray(frames, dtype=float)
+    for j, name in enumerate(rig.bones):
+        if name is None:
+            continue
+        bone = armature.pose.bones[name]
+        path, values = _rotation_channels(bone, rotations[:, j])
+        full = f"{bone.path_from_id()}.{path}"
+        _follow_key_before(curves, full, times, values)
+        _write(curves, full, times, values, name)
+        if j == 0:
+            _write(curves, f"{bone.path_from_id()}.location", times, locations[:, 0], name)
+
+
+def _rotation_channels(bone: bpy.types.PoseBone, rotations: np.ndarray) -> tuple[str, np.ndarray]:
+    """The data path and values [B, 3 or 4] of a bone's rotations [B, 3, 3] in its mode."""
+    if bone.rotation_mode in ("QUATERNION", "AXIS_ANGLE"):
+        q = continuous_quaternions(matrix_to_quaternion(rotations))
+        return (
+            ("rotation_quaternion", q)
+            if bone.rotation_mode == "QUATERNION"
+            else ("rotation_axis_angle", _axis_angles(q))
+        )
+    eulers, near = [], bone.rotation_euler
+    for rotation in rotations:
+        near = Matrix(rotation).to_euler(bone.rotation_mode, near)
+        eulers.append(tuple(near))
+    return "rotation_euler", np.array(eulers)
+
+
+def continuous_quaternions(q: np.ndarray) -> np.ndarray:
+    """The same rotations [B, 4] (w, x, y, z) with each sign that of its neighbour before."""
+    flips = np.sign(np.sum(q[1:] * q[:-1], axis=1))
+    signs = np.cumprod(np.concatenate([[1.0], np.where(flips == 0, 1.0, flips)]))
+    return q * signs[:, None]
+
+
+def _axis_angles(q: np.ndarray) -> np.ndarray:
+    """Blender's (angle, x, y, z) of quaternions whose signs are continuous."""
+    length = np.linalg.norm(q[:, 1:], axis=1)
+    angle = 2 * np.arctan2(length, q[:, 0])
+    axis = np.where(length[:, None] > 1e-9, q[:, 1:] / np.maximum(length, 1e-9)[:, None], [0.0, 1.0, 0.0])
+    return np.concatenate([angle[:, None], axis], axis=1)
+
+
+def _follow_key_before(
+    curves: bpy.types.bpy_prop_collection, path: str, times: np.ndarray, values: np.ndarray
+) -> None:
+    """Give quaternions, in place, the sign of the key before the first."""
+    if not path.endswith("rotation_quaternion"):
+        return
+    own = [curves.find(path, index=i) for i in range(4)]
+    before = times.min() - 1e-3
+    if all(curve is not None and len(curve.keyframe_points) for curve in own):
+        last = np.array([curve.evaluate(before) for curve in own])
+        if last @ values[0] < 0:
+            values *= -1
+
+
+def _write(
+    curves: bpy.types.bpy_prop_collection, path: str, times: np.ndarray, values: np.ndarray, group: str
+) -> None:
+    for index in range(values.shape[1]):
+        curve = curves.find(path, index=index)
+        if curve is None:
+            curve = _new_curve(curves, path, index, group)
+        _add_keys(curve, times, values[:, index])
+
+
+def _new_curve(curves: bpy.types.bpy_prop_collection, path: str, index: int, group: str) -> bpy.types.FCurve:
+    """A curve in a group; Blender 4.4 renamed the argument where actions have channel bags."""
+    known = curves.bl_rna.functions["new"].parameters.keys()
+    if "group_name" in known:
+        return curves.new(path, index=index, group_name=group)
+    return curves.new(path, index=index, action_group=group)
+
+
+def _add_keys(curve: bpy.types.FCurve, times: np.ndarray, values: np.ndarray) -> None:
+    points = curve.keyframe_points
+    if len(points):
+        for time, value in zip(times.tolist(), values.tolist(), strict=True):
+            points.insert(time, value, options={"FAST"})
+    else:
+        order = np.argsort(times, kind="stable")
+        points.add(len(times))
+        points.foreach_set("co", np.stack([times, values], axis=1)[order].astype(np.float32).ravel())
+        for side in ("handle_left_type", "handle_right_type"):
+            points.foreach_set(side, np.full(len(times), _AUTO_CLAMPED, dtype=np.int32))
+        points.foreach_set("interpolation", np.full(len(times), _BEZIER, dtype=np.int32))
+    curve.update()
+
+
+def ensure_curves(owner: bpy.types.ID, name: str) -> bpy.types.bpy_prop_collection:
+    """The F-curves of the action that animates an object, made where there are none.
+
+    Actions have slots since Blender 4.4; before, and in 4.2, the action holds the curves itself.
+    """
+    data = owner.animation_data or owner.animation_data_create()
+    if data.action is None:
+        data.action = bpy.data.actions.new(f"{name} Action")
+    action = data.action
+    if not hasattr(action, "slots"):
+        return action.fcurves
+    if data.action_slot is None:
+        suitable = data.action_suitable_slots
+        data.action_slot = suitable[0] if suitable else action.slots.new(owner.id_type, owner.name)
+    layer = action.layers[0] if action.layers else action.layers.new("Layer")
+    strip = layer.strips[0] if layer.strips else layer.strips.new(type="KEYFRAME")
+    return strip.channelbag(data.action_slot, ensure=True).fcurves
+
+
+def key_shape(mesh: bpy.types.Object, pose: BodyPose, frames: Sequence[float]) -> None:
+    """Key a mesh's pose correctives for the poses [B], where the mesh has them."""
+    keys = mesh.data.shape_keys
+    if keys is None or corrective_name(0) not in keys.key_blocks:
+        return
+    curves = ensure_curves(keys, mesh.name)
+    values = corrective_values(local_rotations(pose))
+    times = np.asarray(frames, dtype=float)
+    for index in range(values.shape[1]):
+        path = f'key_blocks["{corrective_name(index)}"].value'
+        _write(curves, path, times, values[:, index : index + 1], "Pose Correctives")

@@ -1,0 +1,42 @@
+"""These tests run inside pip's bpy:  BLENDER_PYTHON -m pytest tests/blender/inside/addon --confcutdir=HERE
+
+The working tree is loaded the way Blender loads an extension: as one package, with nothing on sys.path.
+"""
+
+import importlib
+import sys
+from collections.abc import Iterator
+from types import ModuleType
+
+import bpy
+import pytest
+
+from tests.shared import REPOSITORY
+
+PACKAGE = "lsr1_body_fit"
+
+
+def addon_package() -> ModuleType:
+    """The add-on of the working tree."""
+    if PACKAGE not in sys.modules:
+        package = ModuleType(PACKAGE)
+        package.__path__ = [str(REPOSITORY)]
+        sys.modules[PACKAGE] = package
+    return importlib.import_module(f"{PACKAGE}.addon")
+
+
+# Before pytest imports the tests, which import from it.
+addon_package()
+
+
+@pytest.fixture(scope="session")
+def registered() -> Iterator[ModuleType]:
+    addon = addon_package()
+    addon.register()
+    yield addon
+    addon.unregister()
+
+
+@pytest.fixture(autouse=True)
+def empty_file(registered: ModuleType) -> None:
+    bpy.ops.wm.read_factory_settings(use_empty=True)
