@@ -1,50 +1,31 @@
 """Commands for this repository. Needs Python 3.11 or newer and nothing else.
 
-python build.py test    lint, types and tests: everything that CI runs
+python build.py test       lint, types and tests: everything that CI runs
+python build.py package    the extension's zip, in dist/
+python build.py dev        the working tree as an extension of your Blender, for live editing
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
-import os
 import subprocess
 import sys
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent
-VENV = ROOT / ".venv"
-STAMP = VENV / "installed.sha256"
-EXTRAS = "dev,train,smplx,detect"
+if sys.version_info < (3, 11):
+    sys.exit("build.py needs Python 3.11 or newer; this is " + sys.version.split()[0])
 
-
-def venv_python() -> Path:
-    """The interpreter of the repository's own environment."""
-    return VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+from tools import extension
+from tools.environments import ROOT, UnavailableError, development_python
 
 
-def ensure_environment() -> Path:
-    """Make `.venv` with the development dependencies, or reuse it when `pyproject.toml` has not changed."""
-    python = venv_python()
-    wanted = hashlib.sha256((ROOT / "pyproject.toml").read_bytes() + sys.version.encode()).hexdigest()
-    if python.exists() and STAMP.exists() and STAMP.read_text() == wanted:
-        return python
-    print("Setting up .venv: a few minutes the first time.", flush=True)
-    subprocess.run([sys.executable, "-m", "venv", "--clear", str(VENV)], check=True)
-    pip = [str(python), "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
-    subprocess.run([*pip, "--editable", f".[{EXTRAS}]"], cwd=ROOT, check=True)
-    STAMP.write_text(wanted)
-    return python
-
-
-def test(pytest_arguments: list[str]) -> int:
+def test(arguments: argparse.Namespace) -> int:
     """Run ruff, pyright and pytest; the first failure's exit code, or 0."""
-    python = str(ensure_environment())
+    python = str(development_python())
     checks = [
         ["ruff", "check", "."],
         ["ruff", "format", "--check", "."],
         ["pyright"],
-        ["pytest", *pytest_arguments],
+        ["pytest", *arguments.pytest_arguments],
     ]
     for check in checks:
         print("+", *check, flush=True)
@@ -54,18 +35,50 @@ def test(pytest_arguments: list[str]) -> int:
     return 0
 
 
+def package(arguments: argparse.Namespace) -> int:
+    """Write the zip and have Blender's own validator look at it."""
+    archive = extension.package(arguments.platform, ROOT / "dist")
+    print(f"{archive.relative_to(ROOT)}  {archive.stat().st_size / 1e6:.1f} MB")
+    try:
+        complaint = extension.validate(archive)
+    except UnavailableError as error:
+        print(f"Not validated: {error}.")
+        return 0
+    print(complaint or "Valid by Blender's own validator.")
+    return 1 if complaint else 0
+
+
+def dev(arguments: argparse.Namespace) -> int:
+    """Link the working tree into a Blender's extensions."""
+    folders = extension.blender_folders()
+    version = arguments.blender or next(reversed(folders), None)
+    if version not in folders:
+        sys.exit("No such Blender has been started by this user. Found: " + (", ".join(folders) or "none"))
+    print(f"Linked as {extension.link(folders[version])}")
+    print("Start Blender and enable LSR1 Body Fit in Preferences > Add-ons; after an edit: Reload Scripts.")
+    return 0
+
+
 def main() -> int:
     """Parse the command line and run one command."""
-    if sys.version_info < (3, 11):
-        sys.exit("build.py needs Python 3.11 or newer; this is " + sys.version.split()[0])
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    commands = parser.add_subparsers(dest="command", required=True)
-    tests = commands.add_parser("test", help="lint, types and tests: everything that CI runs")
-    tests.add_argument("pytest_arguments", nargs="*", help="passed on to pytest, after --")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    command = commands.add_parser("test", help="lint, types and tests: everything that CI runs")
+    command.add_argument("pytest_arguments", nargs="*", help="passed on to pytest, after --")
+    command.set_defaults(run=test)
+    command = commands.add_parser("package", help="the extension's zip, in dist/")
+    command.add_argument("--platform", choices=extension.PLATFORMS, help="for one platform; default: for all")
+    command.set_defaults(run=package)
+    command = commands.add_parser("dev", help="the working tree as an extension of your Blender")
+    command.add_argument("--blender", metavar="X.Y", help="which Blender; default: the newest")
+    command.set_defaults(run=dev)
     arguments = parser.parse_args()
-    return test(arguments.pytest_arguments)
+    try:
+        return arguments.run(arguments)
+    except (UnavailableError, FileExistsError) as error:
+        sys.exit(f"build.py {arguments.command}: {error}")
 
 
 if __name__ == "__main__":

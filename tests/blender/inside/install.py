@@ -1,0 +1,85 @@
+"""Runs inside a Blender, as a program: installs the zip, uses it, and takes it away again.
+
+Usage: install.py ZIP, with BLENDER_USER_RESOURCES naming an empty folder. A Blender that refuses an
+extension goes on as if nothing were wrong, so that every step is looked at.
+"""
+
+import importlib
+import os
+import sys
+from pathlib import Path
+
+import bpy
+
+IDENTIFIER = "lsr1_body_fit"
+MODULE = f"bl_ext.user_default.{IDENTIFIER}"
+RESOURCES = Path(os.environ["BLENDER_USER_RESOURCES"])
+
+
+def traces() -> dict[str, set[str]]:
+    """Everything that an add-on can leave in a Blender and that can be listed."""
+    holders = (bpy.types.Scene, bpy.types.Object, bpy.types.WindowManager, bpy.types.Camera)
+    properties = {f"{t.__name__}.{name}" for t in holders for name in t.bl_rna.properties.keys()}  # noqa: SIM118
+    lists = {n: getattr(bpy.app.handlers, n) for n in dir(bpy.app.handlers)}
+    menus = [getattr(bpy.types, name) for name in dir(bpy.types) if "_MT_" in name]
+    drawn = {m.__name__: getattr(m.draw, "_draw_funcs", []) for m in menus if hasattr(m, "draw")}
+    return {
+        "classes": {name for name in dir(bpy.types) if "LSR1" in name.upper()},
+        "operators": {str(name) for name in dir(bpy.ops.lsr1)},
+        "properties": properties,
+        "handlers": {f"{n}: {f!r}" for n, fs in lists.items() if isinstance(fs, list) for f in fs},
+        "menus": {f"{n}: {f!r}" for n, fs in drawn.items() for f in fs if "lsr1" in f.__module__},
+        "modules": {name for name in sys.modules if name.startswith(MODULE)},
+        "files": {str(path) for path in RESOURCES.rglob("*") if is_ours(path)},
+    }
+
+
+def is_ours(path: Path) -> bool:
+    """Whether the extension brought this file."""
+    # Blender 4.2.0 itself keeps the wheels when the last extension goes.
+    wheel = "array_api" in str(path) and bpy.app.version >= (4, 3)
+    return IDENTIFIER in str(path) or wheel
+
+
+def enabled() -> bool:
+    """Whether Blender has the extension switched on."""
+    return MODULE in bpy.context.preferences.addons and MODULE in sys.modules
+
+
+def install(archive: str) -> None:
+    """Install the zip from its file and switch it on."""
+    bpy.ops.extensions.package_install_files(filepath=archive, repo="user_default", enable_on_install=True)
+    assert enabled(), "the extension was refused"
+    compatible = importlib.import_module("array_api_compat")
+    assert str(RESOURCES) in str(compatible.__file__), "the solver runs on somebody else's array_api_compat"
+
+
+def uninstall() -> None:
+    """Remove the extension as the preferences' button does."""
+    repositories = [repository.module for repository in bpy.context.preferences.extensions.repos]
+    bpy.ops.extensions.package_uninstall(repo_index=repositories.index("user_default"), pkg_id=IDENTIFIER)
+    assert not enabled(), "the extension is still there"
+
+
+def assert_nothing_left(before: dict[str, set[str]], *kinds: str) -> None:
+    """Compare with what was there before, kind by kind."""
+    now = traces()
+    for kind in kinds or now:
+        assert now[kind] <= before[kind], f"{kind} left behind: {sorted(now[kind] - before[kind])[:5]}"
+
+
+def main(archive: str) -> None:
+    """Install, disable, enable, uninstall."""
+    before = traces()
+    install(archive)
+    bpy.ops.preferences.addon_disable(module=MODULE)
+    assert_nothing_left(before, "classes", "operators", "properties", "handlers", "menus")
+    bpy.ops.preferences.addon_enable(module=MODULE)
+    assert enabled(), "the extension could not be enabled a second time"
+    uninstall()
+    assert_nothing_left(before)
+    print("installed, used and uninstalled")
+
+
+if __name__ == "__main__":
+    main(sys.argv[-1])
