@@ -2,20 +2,59 @@
 
 import bpy
 
-from . import properties
+from . import overlay, panels, properties, shape_follower
+from .operators import body as body_buttons
+from .operators import fit, keypoints, picture, place
 
-CLASSES = (properties.LSR1_PG_body,)
+CLASSES = (
+    properties.LSR1_PG_body,
+    properties.LSR1_PG_person,
+    properties.LSR1_PG_keypoints,
+    properties.LSR1_PG_joint,
+    properties.LSR1_PG_result,
+    properties.LSR1_PG_settings,
+    properties.LSR1_PG_scene,
+    properties.LSR1_AP_preferences,
+    body_buttons.LSR1_OT_add_body,
+    body_buttons.LSR1_OT_joints_to_shape,
+    body_buttons.LSR1_OT_stand_on_floor,
+    picture.LSR1_OT_open_picture,
+    picture.LSR1_OT_use_keypoints_size,
+    keypoints.LSR1_OT_import_keypoints,
+    keypoints.LSR1_OT_choose_person,
+    keypoints.LSR1_OT_scale_keypoints,
+    keypoints.LSR1_OT_swap_sides,
+    keypoints.LSR1_OT_clear_keypoints,
+    keypoints.LSR1_OT_select_keypoint,
+    place.LSR1_OT_place_keypoints,
+    fit.LSR1_OT_fit_pose,
+    fit.LSR1_OT_cancel_fit,
+    panels.LSR1_PT_main,
+    panels.LSR1_PT_keypoints,
+    panels.LSR1_PT_fit,
+    panels.LSR1_PT_shape,
+)
+POINTERS = (
+    (bpy.types.Object, "lsr1_body", properties.LSR1_PG_body),
+    (bpy.types.Scene, "lsr1", properties.LSR1_PG_scene),
+)
 
 
 def register() -> None:
     """Tell Blender of every class, in order, and hang the settings on scenes and objects."""
     for cls in CLASSES:
         bpy.utils.register_class(cls)
-    bpy.types.Object.lsr1_body = bpy.props.PointerProperty(type=properties.LSR1_PG_body)
+    for owner, name, group in POINTERS:
+        setattr(owner, name, bpy.props.PointerProperty(type=group))
+    shape_follower.register()
+    overlay.register()
 
 
 def unregister() -> None:
     """The mirror of ``register``."""
-    del bpy.types.Object.lsr1_body
+    overlay.unregister()
+    shape_follower.unregister()
+    for owner, name, _ in reversed(POINTERS):
+        delattr(owner, name)
     for cls in reversed(CLASSES):
         bpy.utils.unregister_class(cls)

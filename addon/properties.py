@@ -1,10 +1,38 @@
-"""What the scene and the objects remember."""
+"""What the scene, the objects and the preferences remember: saved in the file, undone and copied with it."""
 # ruff: noqa: N801 - Blender reads the kind of a class from its name
 
 import bpy
-from bpy.props import BoolProperty, FloatVectorProperty, StringProperty
+from bpy.props import (
+    BoolProperty,
+    CollectionProperty,
+    EnumProperty,
+    FloatProperty,
+    FloatVectorProperty,
+    IntProperty,
+    IntVectorProperty,
+    PointerProperty,
+    StringProperty,
+)
 
+from ..lsr1_solver import FORMATS, MINIMIZERS
 from .body_files import SHAPE_COUNT
+
+ROOT_PACKAGE = __package__.rpartition(".")[0]
+_MINIMIZER_WORDS = {
+    "lm": ("Levenberg-Marquardt", "Second order: few steps, each solves a small linear system"),
+    "lbfgs": ("L-BFGS", "Quasi-Newton with limited memory: cheap steps, more of them"),
+    "sr1": ("SR1", "The classical symmetric rank-one quasi-Newton method"),
+    "adam": ("Adam", "First order: many small steps, for comparison"),
+    "lsr1": ("L-SR1", "The learned symmetric rank-one method"),
+}
+MINIMIZER_ITEMS = [
+    (key, *_MINIMIZER_WORDS.get(key.replace("-", "").lower(), (key, "A minimizer of the solver")))
+    for key in MINIMIZERS
+]
+FORMAT_ITEMS = [
+    ("AUTO", "From the File", "What the file says or its number of points tells"),
+    *((name, name, f"{len(layout)} points") for name, layout in FORMATS.items()),
+]
 
 
 class LSR1_PG_body(bpy.types.PropertyGroup):
@@ -16,4 +44,113 @@ class LSR1_PG_body(bpy.types.PropertyGroup):
         description="The SMPL file of this body; empty: the open body that comes with the add-on",
         subtype="FILE_PATH",
     )
+    # The shape for which the rest bones stand.
     betas: FloatVectorProperty(size=SHAPE_COUNT, options={"HIDDEN"})
+
+
+class LSR1_PG_person(bpy.types.PropertyGroup):
+    """One of the people in the keypoint file, for choosing."""
+
+    summary: StringProperty()
+
+
+class LSR1_PG_keypoints(bpy.types.PropertyGroup):
+    """The keypoints of the scene. The numbers are arrays in custom properties: see ``keypoint_store``."""
+
+    layout: StringProperty()
+    names: StringProperty()
+    source: StringProperty(name="File", description="Where the keypoints come from", subtype="FILE_PATH")
+    read_as: StringProperty()
+    person: IntProperty()
+    people: CollectionProperty(type=LSR1_PG_person)
+    size: IntVectorProperty(
+        name="Picture Size",
+        description="Width and height in pixels of the picture that the keypoints belong to",
+        size=2,
+        min=1,
+    )
+    start_frame: IntProperty(
+        name="Start Frame",
+        description="The scene frame at which the first keypoints are shown",
+        default=1,
+    )
+    active: IntProperty(default=-1)
+
+
+class LSR1_PG_joint(bpy.types.PropertyGroup):
+    """One keypoint's reprojection after a fit."""
+
+    index: IntProperty()
+    pixels: FloatProperty()
+
+
+class LSR1_PG_result(bpy.types.PropertyGroup):
+    """What the last fit has to say."""
+
+    is_running: BoolProperty(options={"SKIP_SAVE"})
+    iteration: IntProperty()
+    pixels: FloatProperty()
+    percent: FloatProperty()
+    words: StringProperty()
+    camera: StringProperty()
+    joints: CollectionProperty(type=LSR1_PG_joint)
+
+
+class LSR1_PG_settings(bpy.types.PropertyGroup):
+    """How to fit and what to show."""
+
+    minimizer: EnumProperty(
+        name="Minimizer", description="How the fit looks for the pose", items=MINIMIZER_ITEMS
+    )
+    steps: IntProperty(
+        name="Steps", description="The most steps that a fit takes", default=60, min=1, soft_max=500
+    )
+    start_here: BoolProperty(
+        name="From This Pose",
+        description="Begin at the pose that the body has, not upright at eight directions",
+    )
+    keep_shape: BoolProperty(
+        name="Keep Shape", description="Fit the pose alone; stature and build stay as they are"
+    )
+    keep_root: BoolProperty(
+        name="Keep Root",
+        description="The pelvis stays where it is, turned as it is; only the joints are fitted",
+    )
+    insert_key: BoolProperty(name="Insert Keyframe", description="Key the fitted pose at the current frame")
+    live: BoolProperty(name="Live", description="While a keypoint is dragged, the pose follows")
+    show_overlay: BoolProperty(
+        name="Keypoints in View",
+        description="Draw keypoints, the body's own points and their differences over the camera view",
+        default=True,
+    )
+
+
+class LSR1_PG_scene(bpy.types.PropertyGroup):
+    """All that the scene remembers."""
+
+    picture: StringProperty()
+    keypoints: PointerProperty(type=LSR1_PG_keypoints)
+    result: PointerProperty(type=LSR1_PG_result)
+    settings: PointerProperty(type=LSR1_PG_settings)
+
+
+class LSR1_AP_preferences(bpy.types.AddonPreferences):
+    """Of the add-on: the user's own body file."""
+
+    bl_idname = ROOT_PACKAGE
+
+    model_file: StringProperty(
+        name="SMPL File",
+        description="Your own SMPL body (.pkl or .npz, 24 joints) for Add Body; empty: the open body",
+        subtype="FILE_PATH",
+    )
+
+    def draw(self, context: bpy.types.Context) -> None:
+        """The preferences' panel."""
+        self.layout.prop(self, "model_file")
+
+
+def preferred_model_file(context: bpy.types.Context) -> str:
+    """The user's SMPL file, or "" for the open body."""
+    addon = context.preferences.addons.get(ROOT_PACKAGE)
+    return addon.preferences.model_file if addon and addon.preferences else ""

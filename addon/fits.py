@@ -1,0 +1,204 @@
+"""A fit in Blender: from the scene to a problem, from its states to bones, and back to how things were."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import bpy
+import numpy as np
+
+from ..lsr1_solver import (
+    MINIMIZERS,
+    SMPL_JOINT_NAMES,
+    BodyPose,
+    FitError,
+    FitProblem,
+    FitState,
+    Keypoints2D,
+    fit,
+)
+from .armature import read_pose, rig_of
+from .body import mesh_of, set_shape, show_pose, shown_betas
+from .footage import View, render_size, scene_view
+from .keyframes import insert_keyframes, key_shape
+from .keypoint_store import keypoints_at
+
+# Pictures whose proportions differ by less show the same view: rounding of odd sizes.
+_SAME_PROPORTIONS = 0.01
+_ROOT = frozenset({SMPL_JOINT_NAMES[0], "transl"})
+_SHAPE = frozenset({"betas"})
+
+
+@dataclass(frozen=True, eq=False)
+class SceneFit:
+    """A problem from the scene, and what its answer needs to be shown.
+
+    ``armature`` is a name: objects may be freed between two ticks. ``start`` is the pose that the body had.
+    """
+
+    armature: str
+    view: View
+    problem: FitProblem
+    start: BodyPose
+    minimizer: str
+    steps: int
+    keep_shape: bool
+    keep_root: bool
+    start_here: bool
+
+    def states(self) -> Iterator[FitState]:
+        """The fit, step by step."""
+        minimizer = MINIMIZERS[self.minimizer]
+        fixed = (_SHAPE if self.keep_shape else frozenset()) | (_ROOT if self.keep_root else frozenset())
+        start, first = self.start, 0
+        if not (self.start_here or self.keep_root):
+            state: FitState | None = None
+            for state in fit(self.problem, minimizer, max_iterations=0 if fixed else self.steps):
+                yield state
+            if state is None or not fixed:
+                return
+            # The search over directions says where to begin; the shape is then the one to keep.
+            start, first = replace(state.pose, betas=self.start.betas), state.iteration
+        problem = replace(self.problem, fixed=fixed)
+        for state in fit(problem, minimizer, initial=start, max_iterations=self.steps):
+            yield replace(state, iteration=state.iteration + first)
+
+
+def square_keypoints(view: View, keypoints: Keypoints2D) -> Keypoints2D:
+    """Keypoints of the picture in the solver's square pixels."""
+    return replace(keypoints, xy=view.to_square(keypoints.xy), image_size=view.camera.image_size)
+
+
+def picture_view(context: bpy.types.Context) -> View:
+    """The scene's camera for the picture of the keypoints. FitError where their proportions differ."""
+    scene = context.scene
+    size, rendered = tuple(scene.lsr1.keypoints.size), render_size(scene)
+    aspect = scene.render.pixel_aspect_y / scene.render.pixel_aspect_x
+    own, frame = size[0] / size[1], rendered[0] / rendered[1]
+    if abs(own / frame - 1) > _SAME_PROPORTIONS and abs(own / frame * aspect - 1) > _SAME_PROPORTIONS:
+        raise FitError(
+            f"The keypoints are of a picture of {size[0]} x {size[1]}, the render is {rendered[0]} x "
+            f"{rendered[1]}: press Use Keypoints' Size, or correct the picture size in the panel"
+        )
+    return scene_view(scene, context.evaluated_depsgraph_get(), size)
+
+
+def scene_fit(context: bpy.types.Context, armature: bpy.types.Object) -> SceneFit:
+    """The fit that the scene's keypoints, camera and settings describe, at the current frame.
+
+    FitError where something is missing: keypoints, a camera, six usable points, the right picture size.
+    """
+    scene, settings = context.scene, context.scene.lsr1.settings
+    keypoints = keypoints_at(scene, scene.frame_current)
+    view = picture_view(context)
+    rig = rig_of(armature)
+    problem = FitProblem(rig.body, view.camera, square_keypoints(view, keypoints))
+    start = read_pose(armature, betas=shown_betas(armature), to_world=view.to_world)
+    return SceneFit(
+        armature.name,
+        view,
+        problem,
+        start,
+        settings.minimizer,
+        settings.steps,
+        settings.keep_shape or not armature.lsr1_body.is_ours,
+        settings.keep_root,
+        settings.start_here,
+    )
+
+
+def unseen_hips(problem: FitProblem) -> bool:
+    """Whether no hip is among the points: legs and distance are then guessed."""
+    names = problem.keypoints.format.joints
+    hips = [k for k, name in enumerate(names) if name and ("hip" in name or name == "pelvis")]
+    return not (problem.keypoints.confidence[0, hips] > 0).any()
+
+
+def show_state(context: bpy.types.Context, job: SceneFit, state: FitState) -> None:
+    """Put a state on the bones and its figures in the panel."""
+    armature = context.scene.objects.get(job.armature)
+    if armature is None:
+        raise FitError(f"{job.armature} is no longer in the scene")
+    show_pose(armature, state.pose, to_world=job.view.to_world)
+    result = context.scene.lsr1.result
+    result.iteration = state.iteration
+    result.pixels = float(np.nanmean(_picture_error(job, state)))
+    result.percent = state.reprojection_percent
+
+
+def _picture_error(job: SceneFit, state: FitState) -> np.ndarray:
+    """Distances [K] from keypoints to reprojections in the picture's pixels, NaN where there are none."""
+    keypoints = job.problem.keypoints
+    difference = job.view.to_picture(state.reprojected[0] - keypoints.xy[0])
+    return np.where(keypoints.confidence[0] > 0, np.linalg.norm(difference, axis=-1), np.nan)
+
+
+def accept(context: bpy.types.Context, job: SceneFit, state: FitState) -> str:
+    """Make a state the body's pose and shape, key it if asked, and report. Returns a line for the user."""
+    scene = context.scene
+    armature = scene.objects[job.armature]
+    set_shape(context, armature, np.asarray(state.pose.betas)[0])
+    show_pose(armature, state.pose, to_world=job.view.to_world)
+    if scene.lsr1.settings.insert_key:
+        insert_keyframes(armature, state.pose, [scene.frame_current], job.view.to_world)
+        mesh = mesh_of(armature)
+        if mesh is not None:
+            key_shape(mesh, state.pose, [scene.frame_current])
+    result = scene.lsr1.result
+    errors = _picture_error(job, state)
+    result.joints.clear()
+    for k in sorted(np.flatnonzero(np.isfinite(errors)), key=lambda k: -errors[k]):
+        joint = result.joints.add()
+        joint.name, joint.index = job.problem.keypoints.format.names[k], int(k)
+        joint.pixels = float(errors[k])
+    result.iteration, result.percent = state.iteration, state.reprojection_percent
+    result.pixels = float(np.nanmean(errors))
+    result.camera = f"{job.view.camera.source}, {job.view.camera.focal_length:.0f} px"
+    result.words = state.status.value
+    return (
+        f"{state.status.value.capitalize()} after {state.iteration} steps: "
+        f"{result.pixels:.1f} px, {result.percent:.2f} % of the height"
+    )
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A body as it was: bones' channels, shape keys and the panel's figures."""
+
+    armature: str
+    bones: dict[str, tuple[tuple[float, ...], ...]]
+    keys: dict[str, float]
+    result: tuple[int, float, float]
+
+
+_CHANNELS = ("location", "rotation_quaternion", "rotation_euler", "rotation_axis_angle", "scale")
+
+
+def snapshot(scene: bpy.types.Scene, armature: bpy.types.Object) -> Snapshot:
+    """What ``restore`` brings back."""
+    bones = {b.name: tuple(tuple(getattr(b, c)) for c in _CHANNELS) for b in armature.pose.bones}
+    mesh = mesh_of(armature)
+    keys = mesh.data.shape_keys.key_blocks if mesh and mesh.data.shape_keys else ()
+    result = scene.lsr1.result
+    figures = result.iteration, result.pixels, result.percent
+    return Snapshot(armature.name, bones, {key.name: key.value for key in keys}, figures)
+
+
+def restore(scene: bpy.types.Scene, before: Snapshot) -> None:
+    """Bring a body back to how it was, number by number."""
+    armature = scene.objects.get(before.armature)
+    if armature is None:
+        return
+    for name, values in before.bones.items():
+        bone = armature.pose.bones.get(name)
+        if bone is not None:
+            for channel, value in zip(_CHANNELS, values, strict=True):
+                setattr(bone, channel, value)
+    mesh = mesh_of(armature)
+    keys = mesh.data.shape_keys.key_blocks if mesh and mesh.data.shape_keys else {}
+    for name, value in before.keys.items():
+        if name in keys:
+            keys[name].value = value
+    result = scene.lsr1.result
+    result.iteration, result.pixels, result.percent = before.result

@@ -1,0 +1,122 @@
+"""Blender's camera as the solver's: the only place where pixels and pixel origins convert.
+
+The solver's pixels are square, with their origin at the top left. Pixels of a picture may be wider than high;
+``View`` stretches between the two.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import bpy
+import numpy as np
+from mathutils import Matrix
+
+from ..lsr1_solver import Camera, FitError, project
+from ..lsr1_solver.rotation import rotation_between
+
+_STRAIGHT = 1e-5
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """A camera of the scene, for a picture.
+
+    ``camera`` the solver's, in square pixels; ``stretch`` their number along y for one pixel of the picture
+    (along x they are the same); ``to_world`` [4, 4] the camera's place.
+    """
+
+    camera: Camera
+    stretch: float
+    to_world: Matrix
+
+    def to_square(self, xy: np.ndarray) -> np.ndarray:
+        """Pixels of the picture [..., 2] to the solver's."""
+        return xy * np.array([1.0, self.stretch])
+
+    def to_picture(self, xy: np.ndarray) -> np.ndarray:
+        """The solver's pixels [..., 2] to the picture's."""
+        return xy / np.array([1.0, self.stretch])
+
+
+def render_size(scene: bpy.types.Scene) -> tuple[int, int]:
+    """Width and height of what the scene renders, pixels."""
+    render = scene.render
+    share = render.resolution_percentage / 100
+    return max(1, int(render.resolution_x * share)), max(1, int(render.resolution_y * share))
+
+
+def scene_view(
+    scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph, picture: tuple[int, int] | None = None
+) -> View:
+    """The scene's camera for a picture that fills its frame; ``picture`` is its size (None: the render's).
+
+    Blender's own projection matrix knows lens, sensor fit, shift and pixel aspect. FitError where the scene
+    has no camera, or one that is no perspective camera.
+    """
+    obj = scene.camera
+    if obj is None or obj.type != "CAMERA":
+        raise FitError("The scene has no camera: add one (Add > Camera), or press Open Picture")
+    if obj.data.type != "PERSP":
+        raise FitError(f"{obj.name} is not a perspective camera: change its type in the camera's properties")
+    width, height = render_size(scene)
+    projection = np.array(
+        obj.calc_matrix_camera(
+            depsgraph,
+            x=width,
+            y=height,
+            scale_x=scene.render.pixel_aspect_x,
+            scale_y=scene.render.pixel_aspect_y,
+        )
+    )
+    wide, high = picture or (width, height)
+    # Normalised device coordinates are (P X + offset Z) / -Z, from -1 to 1 over the frame.
+    focal = projection[0, 0] * wide / 2, projection[1, 1] * high / 2
+    centre = (1 - projection[0, 2]) * wide / 2, (1 + projection[1, 2]) * high / 2
+    stretch = float(focal[0] / focal[1])
+    if abs(stretch - 1) < _STRAIGHT:
+        stretch = 1.0
+    camera = Camera(
+        float(focal[0]),
+        np.array([centre[0], centre[1] * stretch]),
+        (wide, max(1, round(high * stretch))),
+        lens_in_words(obj.data),
+    )
+    return View(camera, stretch, obj.matrix_world.copy())
+
+
+def lens_in_words(data: bpy.types.Camera) -> str:
+    """The lens as the camera's panel shows it: "35.0 mm lens on a 36.0 mm sensor"."""
+    sensor = data.sensor_height if data.sensor_fit == "VERTICAL" else data.sensor_width
+    return f"{data.lens:.1f} mm lens on a {sensor:.1f} mm sensor"
+
+
+def project_world(view: View, points: np.ndarray) -> np.ndarray:
+    """Where points of the world [K, 3] are in the picture, pixels [K, 2]; NaN behind the camera."""
+    world = np.array(view.to_world, dtype=float)
+    axes = world[:3, :3] / np.linalg.norm(world[:3, :3], axis=0)
+    inside = (points - world[:3, 3]) @ axes
+    return view.to_picture(project(view.camera, inside[None])[0])
+
+
+def floor_turn(up: np.ndarray, lowest: np.ndarray) -> Matrix:
+    """The move of the world that makes ``up`` [3] its +Z and brings the height of ``lowest`` [N, 3] to 0."""
+    turn = rotation_between(up, np.array([0.0, 0.0, 1.0]))
+    move = np.eye(4)
+    move[:3, :3] = turn
+    # About the middle of the points: what stands there stays there.
+    middle = lowest.mean(axis=0)
+    move[:3, 3] = middle - turn @ middle
+    move[2, 3] -= (lowest @ turn.T)[:, 2].min() + move[2, 3]
+    return Matrix(move)
+
+
+def check_free_to_move(obj: bpy.types.Object) -> None:
+    """FitError where keys or constraints would put an object back."""
+    data = obj.animation_data
+    if data is not None and (data.action is not None or len(data.drivers)):
+        raise FitError(
+            f"{obj.name} is animated, so it can't be moved as a whole: parent it to an empty first"
+        )
+    if any(not constraint.mute for constraint in obj.constraints):
+        raise FitError(f"{obj.name} has constraints, which would put it back: mute or apply them first")

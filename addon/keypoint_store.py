@@ -1,0 +1,128 @@
+"""The scene's keypoints: arrays in custom properties, so that they are saved, undone and copied with it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import bpy
+import numpy as np
+
+from ..lsr1_solver import FORMATS, FitError, KeypointFormat, Keypoints2D, keypoints_2d
+from ..lsr1_solver.keypoint_formats import format_of_names
+
+_XY, _CONFIDENCE = "xy", "confidence"
+
+
+def store(scene: bpy.types.Scene, keypoints: Keypoints2D, size: tuple[int, int]) -> None:
+    """Make these the scene's keypoints; ``size`` of the picture that they belong to."""
+    held = scene.lsr1.keypoints
+    held.layout, held.names = keypoints.format.name, "\n".join(keypoints.format.names)
+    held.size = size
+    held[_XY] = np.ascontiguousarray(keypoints.xy, dtype=float).ravel()
+    held[_CONFIDENCE] = np.ascontiguousarray(keypoints.confidence, dtype=float).ravel()
+    held.active = -1
+
+
+def clear(scene: bpy.types.Scene) -> None:
+    """Take all keypoints out of the scene."""
+    held = scene.lsr1.keypoints
+    for name in (_XY, _CONFIDENCE):
+        if name in held:
+            del held[name]
+    held.layout = held.names = held.source = ""
+    held.people.clear()
+    held.active = -1
+
+
+def has_keypoints(scene: bpy.types.Scene) -> bool:
+    """Whether the scene has keypoints. Cheap."""
+    held = scene.lsr1.keypoints
+    return bool(held.layout) and _CONFIDENCE in held
+
+
+def layout(scene: bpy.types.Scene) -> KeypointFormat:
+    """The format of the scene's keypoints."""
+    held = scene.lsr1.keypoints
+    known = FORMATS.get(held.layout)
+    return known if known is not None else format_of_names(held.names.split("\n"))
+
+
+def frame_count(scene: bpy.types.Scene) -> int:
+    """Frames that the scene's keypoints have, 0 without any."""
+    if not has_keypoints(scene):
+        return 0
+    held = scene.lsr1.keypoints
+    return len(held[_CONFIDENCE]) // (held.names.count("\n") + 1)
+
+
+def row_at(scene: bpy.types.Scene, frame: int) -> int | None:
+    """Which row of the keypoints a scene frame shows; a still's are there in every frame."""
+    count = frame_count(scene)
+    row = 0 if count == 1 else frame - scene.lsr1.keypoints.start_frame
+    return row if 0 <= row < count else None
+
+
+def points_at(scene: bpy.types.Scene, frame: int) -> tuple[np.ndarray, np.ndarray] | None:
+    """Keypoints [K, 2] in pixels and confidences [K] of a scene frame, or None."""
+    row = row_at(scene, frame)
+    if row is None:
+        return None
+    held = scene.lsr1.keypoints
+    xy = np.array(held[_XY]).reshape(frame_count(scene), -1, 2)
+    return xy[row], np.array(held[_CONFIDENCE]).reshape(len(xy), -1)[row]
+
+
+def keypoints_at(scene: bpy.types.Scene, frame: int) -> Keypoints2D:
+    """The keypoints of a scene frame. FitError where there are none."""
+    if not has_keypoints(scene):
+        raise FitError("There are no keypoints: press Import Keypoints or Place Keypoints")
+    found = points_at(scene, frame)
+    if found is None:
+        first, count = scene.lsr1.keypoints.start_frame, frame_count(scene)
+        raise FitError(
+            f"There are no keypoints at frame {frame}: they are at frames {first} to {first + count - 1}"
+        )
+    return keypoints_2d(found[0], found[1][None], layout(scene), image_size=tuple(scene.lsr1.keypoints.size))
+
+
+def set_point(
+    scene: bpy.types.Scene, frame: int, index: int, xy: Sequence[float] | None, confidence: float
+) -> None:
+    """Move one keypoint of a scene frame; ``xy`` None leaves it where it is."""
+    row = row_at(scene, frame)
+    if row is None:
+        return
+    held = scene.lsr1.keypoints
+    place = row * (held.names.count("\n") + 1) + index
+    held[_CONFIDENCE][place] = confidence
+    if xy is not None:
+        held[_XY][2 * place], held[_XY][2 * place + 1] = xy
+
+
+def swap_sides(scene: bpy.types.Scene, frame: int) -> None:
+    """Exchange left and right in a scene frame."""
+    found, row = points_at(scene, frame), row_at(scene, frame)
+    if found is None or row is None:
+        return
+    mirror = list(layout(scene).mirror)
+    held = scene.lsr1.keypoints
+    for name, values in ((_XY, found[0]), (_CONFIDENCE, found[1])):
+        array = np.array(held[name]).reshape(frame_count(scene), -1)
+        array[row] = values[mirror].ravel()
+        held[name] = array.ravel()
+
+
+def scale(scene: bpy.types.Scene, size: tuple[int, int]) -> None:
+    """Scale all keypoints from their picture's size to another."""
+    held = scene.lsr1.keypoints
+    factor = np.array(size) / np.array(held.size)
+    held[_XY] = (np.array(held[_XY]).reshape(-1, 2) * factor).ravel()
+    held.size = size
+
+
+def reach(scene: bpy.types.Scene) -> tuple[float, float]:
+    """How far right and down the keypoints go, pixels."""
+    held = scene.lsr1.keypoints
+    seen = np.array(held[_CONFIDENCE]) > 0
+    xy = np.array(held[_XY]).reshape(-1, 2)[seen]
+    return (float(xy[:, 0].max()), float(xy[:, 1].max())) if len(xy) else (0.0, 0.0)

@@ -1,0 +1,53 @@
+"""Live: the pose follows a keypoint while it is dragged."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import bpy
+
+from ..lsr1_solver import FitError, FitState
+from .fits import SceneFit, Snapshot, accept, restore, scene_fit, show_state, snapshot
+
+# Steps from one place of the mouse to the next: the pose is never far away.
+_STEPS = 3
+
+
+class LiveFit:
+    """Fits of one drag, each begun where the last one ended."""
+
+    def __init__(self, context: bpy.types.Context, armature: bpy.types.Object) -> None:
+        """Remember the body as it is."""
+        self.before: Snapshot = snapshot(context.scene, armature)
+        self._armature = armature.name
+        self._state: FitState | None = None
+        self._job: SceneFit | None = None
+        # A body that was never fitted may be far off: then the first fit looks in all directions.
+        self._known = context.scene.lsr1.result.iteration > 0
+
+    def update(self, context: bpy.types.Context) -> bool:
+        """Bring the pose up to the keypoints; False where they are too few for a fit."""
+        armature = context.scene.objects.get(self._armature)
+        if armature is None:
+            return False
+        try:
+            job = scene_fit(context, armature)
+            if self._state is not None:
+                job = replace(job, start=self._state.pose)
+            if self._known:
+                job = replace(job, start_here=True, steps=_STEPS)
+            for state in job.states():
+                self._state = state
+        except FitError:
+            return False
+        self._known, self._job = True, job
+        show_state(context, job, self._state)
+        return True
+
+    def accept(self, context: bpy.types.Context) -> str:
+        """Keep the pose."""
+        return accept(context, self._job, self._state) if self._job and self._state else ""
+
+    def cancel(self, context: bpy.types.Context) -> None:
+        """Bring the pose back."""
+        restore(context.scene, self.before)

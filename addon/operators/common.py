@@ -1,0 +1,80 @@
+"""What operators share: their messages and their polls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import bpy
+
+from ...lsr1_solver import FitError
+from ..armature import body_of, is_rig
+from ..keypoint_store import has_keypoints
+
+NO_BODY = "There is no body: press Add Body, or select an SMPL armature"
+
+
+@contextmanager
+def told(operator: bpy.types.Operator) -> Iterator[None]:
+    """Report what the user can put right; anything else is a fault of ours and propagates."""
+    try:
+        yield
+    except FitError as error:
+        operator.report({"ERROR"}, sentence(error))
+
+
+def sentence(error: FitError) -> str:
+    """The solver's message as a sentence."""
+    text = str(error)
+    return text[:1].upper() + text[1:]
+
+
+def target(context: bpy.types.Context) -> bpy.types.Object | None:
+    """The body that is meant: the active object's, else the only one in the scene."""
+    own = body_of(context.active_object)
+    if own is not None:
+        return own
+    rigs = [obj for obj in context.scene.objects if is_rig(obj)]
+    ours = [obj for obj in rigs if obj.lsr1_body.is_ours]
+    found = ours or rigs
+    return found[0] if len(found) == 1 else None
+
+
+def is_idle(cls: type[bpy.types.Operator], context: bpy.types.Context) -> bool:
+    """Whether nothing is being fitted; says so where it is."""
+    if context.scene.lsr1.result.is_running:
+        cls.poll_message_set("A fit is running: wait, or cancel it with Esc")
+        return False
+    return True
+
+
+def body_there(cls: type[bpy.types.Operator], context: bpy.types.Context) -> bool:
+    """Whether there is a body; says what to do where there is none."""
+    if target(context) is None:
+        cls.poll_message_set(NO_BODY)
+        return False
+    return True
+
+
+def keypoints_there(cls: type[bpy.types.Operator], context: bpy.types.Context) -> bool:
+    """Whether there are keypoints; says what to do where there are none."""
+    if not has_keypoints(context.scene):
+        cls.poll_message_set("There are no keypoints: press Import Keypoints or Place Keypoints")
+        return False
+    return True
+
+
+def out_of_edit_modes(cls: type[bpy.types.Operator], context: bpy.types.Context) -> bool:
+    """Whether objects may be added and bones moved."""
+    if context.mode not in {"OBJECT", "POSE"}:
+        cls.poll_message_set("Go to Object Mode or Pose Mode first")
+        return False
+    return True
+
+
+def redraw(context: bpy.types.Context) -> None:
+    """Draw every 3D view again, its panels too."""
+    for window in context.window_manager.windows:
+        for area in window.screen.areas:
+            if area.type == "VIEW_3D":
+                area.tag_redraw()

@@ -1,0 +1,255 @@
+"""Import Keypoints, the choice among people, and corrections of all points at once."""
+# ruff: noqa: N801, RUF012 - Blender's way of naming and describing classes
+
+import bpy
+import numpy as np
+from bpy.props import EnumProperty, IntProperty, IntVectorProperty, StringProperty
+
+from ...lsr1_solver import Keypoints2D, read_keypoints
+from ..footage import render_size
+from ..keypoint_store import clear, reach, scale, store, swap_sides
+from ..properties import FORMAT_ITEMS
+from .common import is_idle, keypoints_there, redraw, told
+
+# People listed for the choice: a crowd has more, but nobody looks for the hundredth by number.
+_MOST_LISTED = 50
+# Points of people at the border lie a little outside the picture.
+_OUTSIDE = 1.1
+
+
+class LSR1_OT_import_keypoints(bpy.types.Operator):
+    """Read keypoints of OpenPose, MediaPipe, COCO, AlphaPose, MMPose, DeepLabCut and others: a file, \
+or one file of a folder with a file a frame"""
+
+    bl_idname = "lsr1.import_keypoints"
+    bl_label = "Import Keypoints"
+    bl_options = {"REGISTER", "UNDO"}
+
+    filepath: StringProperty(subtype="FILE_PATH", options={"SKIP_SAVE"})
+    format: EnumProperty(name="Format", description="The order of the points", items=FORMAT_ITEMS)
+    person: IntProperty(
+        name="Person", description="Which of the people, the most prominent first", default=1, min=1
+    )
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """While nothing is being fitted."""
+        return is_idle(cls, context)
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        """Ask for the file."""
+        if self.filepath:
+            return self.execute(context)
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Read the people and take one."""
+        with told(self):
+            people = _people(context.scene, self.filepath, self.format)
+            chosen = min(self.person, len(people)) - 1
+            held = context.scene.lsr1.keypoints
+            clear(context.scene)
+            held.source, held.read_as = self.filepath, self.format
+            for number, person in enumerate(people[:_MOST_LISTED]):
+                held.people.add().summary = summary(number, person)
+            _take(context.scene, people[chosen], chosen)
+            self.report(*_what_was_read(context.scene, people, chosen))
+            redraw(context)
+            return {"FINISHED"}
+        return {"CANCELLED"}
+
+
+class LSR1_OT_choose_person(bpy.types.Operator):
+    """Take the keypoints of this person of the file"""
+
+    bl_idname = "lsr1.choose_person"
+    bl_label = "Choose Person"
+    bl_options = {"REGISTER", "UNDO"}
+
+    person: IntProperty(min=1, default=1)
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """With a file that was read."""
+        if not context.scene.lsr1.keypoints.source:
+            cls.poll_message_set("No keypoint file was read: press Import Keypoints")
+            return False
+        return is_idle(cls, context)
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Read the file again for the other person."""
+        held = context.scene.lsr1.keypoints
+        with told(self):
+            people = _people(context.scene, held.source, held.read_as)
+            chosen = min(self.person, len(people)) - 1
+            _take(context.scene, people[chosen], chosen)
+            redraw(context)
+            return {"FINISHED"}
+        return {"CANCELLED"}
+
+
+class LSR1_OT_scale_keypoints(bpy.types.Operator):
+    """Scale the keypoints from the size of the picture that they were detected in to the render size"""
+
+    bl_idname = "lsr1.scale_keypoints"
+    bl_label = "Scale Keypoints to Render"
+    bl_options = {"REGISTER", "UNDO"}
+
+    size: IntVectorProperty(
+        name="Detected in",
+        description="Width and height in pixels of the picture that the detector saw",
+        size=2,
+        min=1,
+        default=(1920, 1080),
+    )
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """With keypoints."""
+        return keypoints_there(cls, context) and is_idle(cls, context)
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        """Ask for the size, with a guess."""
+        self.size = _likely_size(context.scene)
+        return context.window_manager.invoke_props_dialog(self)
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Scale all frames."""
+        context.scene.lsr1.keypoints.size = self.size
+        scale(context.scene, render_size(context.scene))
+        redraw(context)
+        return {"FINISHED"}
+
+
+class LSR1_OT_swap_sides(bpy.types.Operator):
+    """Exchange left and right of all keypoints at this frame"""
+
+    bl_idname = "lsr1.swap_sides"
+    bl_label = "Swap Left and Right"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """With keypoints."""
+        return keypoints_there(cls, context) and is_idle(cls, context)
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Swap."""
+        swap_sides(context.scene, context.scene.frame_current)
+        redraw(context)
+        return {"FINISHED"}
+
+
+class LSR1_OT_clear_keypoints(bpy.types.Operator):
+    """Take all keypoints out of the scene"""
+
+    bl_idname = "lsr1.clear_keypoints"
+    bl_label = "Clear Keypoints"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """With keypoints."""
+        return keypoints_there(cls, context) and is_idle(cls, context)
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Clear."""
+        clear(context.scene)
+        redraw(context)
+        return {"FINISHED"}
+
+
+class LSR1_OT_select_keypoint(bpy.types.Operator):
+    """Point at this keypoint in the view"""
+
+    bl_idname = "lsr1.select_keypoint"
+    bl_label = "Select Keypoint"
+    bl_options = {"INTERNAL", "UNDO"}
+
+    index: IntProperty()
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """With keypoints."""
+        return keypoints_there(cls, context)
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Mark it."""
+        context.scene.lsr1.keypoints.active = self.index
+        redraw(context)
+        return {"FINISHED"}
+
+
+def summary(number: int, person: Keypoints2D) -> str:
+    """One line about a person: where in the picture, how sure, how long."""
+    seen = person.confidence > 0
+    xy, confidence = person.xy[seen], person.confidence[seen]
+    low, high = xy.min(axis=0), xy.max(axis=0)
+    frames = f", {int(person.present.sum())} of {len(person)} frames" if len(person) > 1 else ""
+    return (
+        f"{number + 1}: {high[0] - low[0]:.0f} x {high[1] - low[1]:.0f} px at {low[0]:.0f}, {low[1]:.0f}, "
+        f"confidence {confidence.mean():.2f}{frames}"
+    )
+
+
+def _people(scene: bpy.types.Scene, path: str, format: str) -> list[Keypoints2D]:
+    return read_keypoints(
+        bpy.path.abspath(path),
+        format=None if format in ("AUTO", "") else format,
+        image_size=None if _knows_its_size(path, format) else render_size(scene),
+    )
+
+
+def _knows_its_size(path: str, format: str) -> bool:
+    """Whether the file can be read without being told the picture's size."""
+    from ...lsr1_solver import FitError
+
+    try:
+        people = read_keypoints(bpy.path.abspath(path), format=None if format in ("AUTO", "") else format)
+    except FitError as error:
+        if "size" not in str(error):
+            raise
+        return False
+    return people[0].image_size is not None
+
+
+def _take(scene: bpy.types.Scene, person: Keypoints2D, number: int) -> None:
+    store(scene, person, person.image_size or render_size(scene))
+    scene.lsr1.keypoints.person = number + 1
+
+
+def _what_was_read(scene: bpy.types.Scene, people: list[Keypoints2D], chosen: int) -> tuple[set[str], str]:
+    """The kind and the text of the operator's report."""
+    person, held = people[chosen], scene.lsr1.keypoints
+    text = f"{person.format.name}, person {chosen + 1} of {len(people)}, {len(person)} frames"
+    size = tuple(held.size)
+    if outside(scene):
+        right, low = reach(scene)
+        return {"WARNING"}, (
+            f"{text}. They reach {right:.0f} x {low:.0f}, the picture is {size[0]} x {size[1]}: "
+            "open the right picture or press Scale Keypoints"
+        )
+    if size != render_size(scene):
+        rendered = render_size(scene)
+        return {"WARNING"}, (
+            f"{text}. Their picture is {size[0]} x {size[1]}, the render {rendered[0]} x {rendered[1]}: "
+            "press Use Keypoints' Size"
+        )
+    return {"INFO"}, text
+
+
+def outside(scene: bpy.types.Scene) -> bool:
+    """Whether keypoints lie outside the picture that they should belong to."""
+    size = scene.lsr1.keypoints.size
+    return any(far > _OUTSIDE * side for far, side in zip(reach(scene), size, strict=True))
+
+
+def _likely_size(scene: bpy.types.Scene) -> tuple[int, int]:
+    """A usual size with the render's proportions that holds all keypoints."""
+    rendered = np.array(render_size(scene))
+    need = max(far / side for far, side in zip(reach(scene), rendered, strict=True))
+    usual = (640, 960, 1280, 1920, 2560, 3840, 4096, 7680)
+    longer = next((size for size in usual if size >= need * rendered.max()), usual[-1])
+    width, height = np.round(rendered * longer / rendered.max()).astype(int).tolist()
+    return width, height

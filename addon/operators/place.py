@@ -1,0 +1,282 @@
+"""Place Keypoints: click joint after joint over the picture, drag points, delete, swap."""
+# ruff: noqa: N801, RUF012 - Blender's way of naming and describing classes
+
+from collections.abc import Callable
+
+import bpy
+import numpy as np
+
+from ...lsr1_solver import FORMATS, keypoints_2d
+from ..footage import render_size
+from ..keypoint_store import has_keypoints, layout, points_at, row_at, set_point, store, swap_sides
+from ..live import LiveFit
+from ..overlay import camera_frame
+from ..overlay_data import Frame
+from .common import is_idle, redraw, target
+
+# Without imported points: COCO's, with head, neck, hips and feet.
+NEW_LAYOUT = "HALPE_26"
+# Trunk and limbs first: with six of them a fit can begin.
+GUIDED = (
+    "left_shoulder", "right_shoulder", "left_hip", "right_hip", "left_knee", "right_knee", "left_ankle",
+    "right_ankle", "left_elbow", "right_elbow", "left_wrist", "right_wrist", "nose", "left_eye", "right_eye",
+    "left_ear", "right_ear",
+)  # fmt: skip
+_NEAR = 14.0  # pixels of the screen within which a click takes hold of a point
+_UNSURE = 0.3
+_TICK = 1 / 60
+_PASSED_ON = {"MIDDLEMOUSE", "WHEELUPMOUSE", "WHEELDOWNMOUSE", "TRACKPADPAN", "TRACKPADZOOM"}
+_KEYS = "click: place or drag   Space: skip   Backspace: back   X: delete   C: sure or unsure   S: swap sides   Ctrl+Z: undo   Enter: done   Esc: cancel"  # noqa: E501 - one line of the header
+
+
+class LSR1_OT_place_keypoints(bpy.types.Operator):
+    """Click the joints over the picture one after another; drag points that are there. Enter keeps, \
+Esc brings everything back"""
+
+    bl_idname = "lsr1.place_keypoints"
+    bl_label = "Place Keypoints"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """In a 3D view, with a camera."""
+        if context.area is None or context.area.type != "VIEW_3D":
+            cls.poll_message_set("Keypoints are placed in a 3D view")
+            return False
+        if context.scene.camera is None:
+            cls.poll_message_set("There is no camera: add one, or press Open Picture")
+            return False
+        return is_idle(cls, context)
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        """Look through the camera and wait for clicks."""
+        self._region = next(r for r in context.area.regions if r.type == "WINDOW")
+        self._view = context.space_data.region_3d
+        self._before = _numbers(context.scene)
+        if not has_keypoints(context.scene):
+            _store_empty(context.scene)
+        elif row_at(context.scene, context.scene.frame_current) is None:
+            self.report({"ERROR"}, "There are no keypoints at this frame: go to one that has them")
+            return {"CANCELLED"}
+        self._view.view_perspective = "CAMERA"
+        self._order = guided_order(layout(context.scene).names)
+        self._steps: list[dict[str, object]] = []
+        self._dragged: int | None = None
+        self._live: LiveFit | None = None
+        self._moved = False
+        self._next = self._first_missing(context, 0)
+        self._timer = context.window_manager.event_timer_add(_TICK, window=context.window)
+        context.window_manager.modal_handler_add(self)
+        self._say(context)
+        return {"RUNNING_MODAL"}
+
+    def modal(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        """Every event: the mouse, a key, or a tick for Live."""
+        if event.type == "TIMER":
+            if self._moved and self._live is not None:
+                self._moved = False
+                self._live.update(context)
+                redraw(context)
+            return {"RUNNING_MODAL"}
+        if event.type in _PASSED_ON or not self._is_inside(event):
+            return {"PASS_THROUGH"} if self._dragged is None else {"RUNNING_MODAL"}
+        if event.type == "MOUSEMOVE" and self._dragged is not None:
+            self._drag(context, event)
+        elif event.type == "LEFTMOUSE":
+            self._click(context, event)
+        elif event.value == "PRESS" and event.type in {"RET", "NUMPAD_ENTER", "RIGHTMOUSE"}:
+            return self._end(context)
+        elif event.value == "PRESS" and event.type == "ESC":
+            self.cancel(context)
+            return {"CANCELLED"}
+        elif event.value == "PRESS":
+            self._key(context, event)
+        return {"RUNNING_MODAL"}
+
+    def cancel(self, context: bpy.types.Context) -> None:
+        """Everything as it was before the tool."""
+        if self._live is not None:
+            self._live.cancel(context)
+        _restore(context.scene, self._before)
+        self._stop(context)
+
+    def _end(self, context: bpy.types.Context) -> set[str]:
+        self._release(context)
+        self._stop(context)
+        return {"FINISHED"}
+
+    def _stop(self, context: bpy.types.Context) -> None:
+        context.window_manager.event_timer_remove(self._timer)
+        context.workspace.status_text_set(None)
+        for area in context.window.screen.areas:
+            if area.type == "VIEW_3D":
+                area.header_text_set(None)
+        redraw(context)
+
+    def _is_inside(self, event: bpy.types.Event) -> bool:
+        x, y = event.mouse_x - self._region.x, event.mouse_y - self._region.y
+        return 0 <= x < self._region.width and 0 <= y < self._region.height
+
+    def _frame(self, context: bpy.types.Context) -> Frame | None:
+        size = tuple(context.scene.lsr1.keypoints.size)
+        return camera_frame(context.scene, self._region, self._view, size)
+
+    def _mouse(self, event: bpy.types.Event) -> np.ndarray:
+        return np.array([event.mouse_x - self._region.x, event.mouse_y - self._region.y], dtype=float)
+
+    def _point_under(self, context: bpy.types.Context, event: bpy.types.Event) -> int | None:
+        frame, found = self._frame(context), points_at(context.scene, context.scene.frame_current)
+        if frame is None or found is None:
+            return None
+        away = np.linalg.norm(frame.to_region(found[0]) - self._mouse(event), axis=1)
+        away[found[1] <= 0] = np.inf
+        nearest = int(np.argmin(away))
+        return nearest if away[nearest] < _NEAR else None
+
+    def _click(self, context: bpy.types.Context, event: bpy.types.Event) -> None:
+        frame = self._frame(context)
+        if event.value == "RELEASE":
+            self._release(context)
+        elif event.value == "PRESS" and frame is not None:
+            index = self._point_under(context, event)
+            if index is None and self._next is None:
+                return
+            self._remember(context)
+            if index is None:
+                index = self._next
+                xy = frame.to_picture(self._mouse(event)).tolist()
+                set_point(context.scene, context.scene.frame_current, index, xy, 1.0)
+                self._next = self._first_missing(context, self._order.index(index) + 1)
+            context.scene.lsr1.keypoints.active = index
+            self._dragged = index
+            if context.scene.lsr1.settings.live and target(context) is not None and self._live is None:
+                self._live = LiveFit(context, target(context))
+            self._moved = True
+        self._say(context)
+
+    def _drag(self, context: bpy.types.Context, event: bpy.types.Event) -> None:
+        frame = self._frame(context)
+        if frame is not None:
+            scene, xy = context.scene, frame.to_picture(self._mouse(event)).tolist()
+            set_point(scene, scene.frame_current, self._dragged, xy, 1.0)
+            self._moved = True
+            redraw(context)
+
+    def _release(self, context: bpy.types.Context) -> None:
+        """The end of a drag: Live's pose is kept."""
+        if self._dragged is not None and self._live is not None and self._live.update(context):
+            self._live.accept(context)
+        self._dragged, self._moved = None, False
+
+    def _key(self, context: bpy.types.Context, event: bpy.types.Event) -> None:
+        action = _ACTIONS.get((event.type, event.ctrl))
+        if action is not None:
+            action(self, context, event)
+            self._say(context)
+
+    def skip(self, context: bpy.types.Context, event: bpy.types.Event) -> None:
+        """On to the next joint."""
+        if self._next is not None:
+            self._next = self._first_missing(context, self._order.index(self._next) + 1)
+
+    def back(self, context: bpy.types.Context, event: bpy.types.Event) -> None:
+        """Back to the joint before in the order, there or not."""
+        place = len(self._order) if self._next is None else self._order.index(self._next)
+        self._next = self._order[max(place - 1, 0)]
+
+    def delete(self, context: bpy.types.Context, event: bpy.types.Event) -> None:
+        """Take away the point under the mouse; it is the next to be placed."""
+        index = self._point_under(context, event)
+        if index is not None:
+            self._remember(context)
+            set_point(context.scene, context.scene.frame_current, index, None, 0.0)
+            self._next = index
+
+    def toggle(self, context: bpy.types.Context, event: bpy.types.Event) -> None:
+        """Sure or unsure: the point under the mouse counts fully or a little."""
+        index = self._point_under(context, event)
+        found = points_at(context.scene, context.scene.frame_current)
+        if index is not None and found is not None:
+            self._remember(context)
+            new = _UNSURE if found[1][index] > _UNSURE else 1.0
+            set_point(context.scene, context.scene.frame_current, index, None, new)
+
+    def swap(self, context: bpy.types.Context, event: bpy.types.Event) -> None:
+        """Left is right."""
+        self._remember(context)
+        swap_sides(context.scene, context.scene.frame_current)
+
+    def undo(self, context: bpy.types.Context, event: bpy.types.Event) -> None:
+        """One click back."""
+        if self._steps:
+            step = self._steps.pop()
+            self._next = step.pop("next")
+            _restore(context.scene, step)
+
+    def _remember(self, context: bpy.types.Context) -> None:
+        self._steps.append({**_numbers(context.scene), "next": self._next})
+
+    def _first_missing(self, context: bpy.types.Context, place: int) -> int | None:
+        """The first joint from a place of the order on that has no point, or None."""
+        found = points_at(context.scene, context.scene.frame_current)
+        if found is None:
+            return None
+        return next((k for k in self._order[place:] if found[1][k] <= 0), None)
+
+    def _say(self, context: bpy.types.Context) -> None:
+        """Which joint is next, in the header; the keys in the status bar."""
+        names = layout(context.scene).names
+        what = (
+            "All points are placed" if self._next is None else f"Next: {names[self._next].replace('_', ' ')}"
+        )
+        for area in context.window.screen.areas:
+            if area.type == "VIEW_3D":
+                area.header_text_set(f"{what}    {_KEYS}")
+        context.workspace.status_text_set(_KEYS)
+        redraw(context)
+
+
+_Action = Callable[[LSR1_OT_place_keypoints, bpy.types.Context, bpy.types.Event], None]
+_ACTIONS: dict[tuple[str, bool], _Action] = {
+    ("SPACE", False): LSR1_OT_place_keypoints.skip,
+    ("BACK_SPACE", False): LSR1_OT_place_keypoints.back,
+    ("X", False): LSR1_OT_place_keypoints.delete,
+    ("DEL", False): LSR1_OT_place_keypoints.delete,
+    ("C", False): LSR1_OT_place_keypoints.toggle,
+    ("S", False): LSR1_OT_place_keypoints.swap,
+    ("Z", True): LSR1_OT_place_keypoints.undo,
+}
+
+
+def guided_order(names: tuple[str, ...]) -> list[int]:
+    """The order in which a format's joints are asked for: trunk and limbs first, then the rest."""
+    first = [names.index(name) for name in GUIDED if name in names]
+    return first + [k for k in range(len(names)) if k not in first]
+
+
+def _store_empty(scene: bpy.types.Scene) -> None:
+    known = FORMATS[NEW_LAYOUT]
+    empty = keypoints_2d(np.zeros((len(known), 2)), np.zeros((1, len(known))), known)
+    store(scene, empty, render_size(scene))
+
+
+_HELD = ("xy", "confidence")
+_WORDS = ("layout", "names", "active")
+
+
+def _numbers(scene: bpy.types.Scene) -> dict[str, object]:
+    """The keypoints as plain values."""
+    held = scene.lsr1.keypoints
+    arrays = {name: np.array(held[name]) for name in _HELD if name in held}
+    return {**arrays, **{name: getattr(held, name) for name in _WORDS}, "size": tuple(held.size)}
+
+
+def _restore(scene: bpy.types.Scene, numbers: dict[str, object]) -> None:
+    held = scene.lsr1.keypoints
+    for name in _HELD:
+        if name in numbers:
+            held[name] = numbers[name]
+        elif name in held:
+            del held[name]
+    for name in (*_WORDS, "size"):
+        setattr(held, name, numbers[name])
