@@ -29,7 +29,7 @@ class PoseConfig:
     all but ``implausible`` of the captured ones are rejected.
     """
 
-    count: int = 400_000
+    count: int = 600_000
     strong: float = 0.5
     interpolated: float = 0.2
     mixed: float = 0.3
@@ -86,16 +86,17 @@ class CorruptionConfig:
 class InitializerConfig:
     """The initializer's network and its training.
 
-    ``steps`` of ``batch`` samples, shared among the processes; ``point_weight`` a metre,
-    ``rotation_weight`` (with the factor ``unseen`` for joints whose bone's end is missing) and
-    ``shape_weight`` make the loss. ``covariance_views`` cameras a pose measure the error.
+    ``steps`` of ``batch`` samples, shared among the processes. The loss: ``point_weight`` a metre of the
+    joints, and ``landmark_weight`` of that for landmarks; ``rotation_weight``, with the factor ``unseen`` for
+    joints whose bone's end is missing; ``shape_weight``. ``covariance_views`` cameras a pose measure the
+    error.
     """
 
-    steps: int = 16_000
+    steps: int = 30_000
     batch: int = 256
-    width: int = 512
+    width: int = 384
     blocks: int = 3
-    learning_rate: float = 1.5e-3
+    learning_rate: float = 1e-3
     betas: tuple[float, float] = (0.9, 0.98)
     weight_decay: float = 0.01
     warm_up: int = 200
@@ -103,6 +104,7 @@ class InitializerConfig:
     average: float = 0.999
     bfloat16: bool = True
     point_weight: float = 10.0
+    landmark_weight: float = 0.3
     rotation_weight: float = 0.3
     unseen: float = 0.3
     shape_weight: float = 0.05

@@ -72,7 +72,9 @@ def initializer_loss(
     """The loss of an answer [B, OUTPUT_SIZE], and the mean distance of points about the pelvis in metres."""
     world = six_d_to_matrix(answer[:, : 6 * JOINT_COUNT].view(-1, JOINT_COUNT, 6))
     betas = answer[:, 6 * JOINT_COUNT :]
-    distance = (chain.points(world, betas) - batch.points).norm(dim=-1).mean()
+    distance = (chain.points(world, betas) - batch.points).norm(dim=-1)
+    joints, landmarks = distance[:, :JOINT_COUNT].mean(), distance[:, JOINT_COUNT:].mean()
+    distance = (joints + config.landmark_weight * landmarks) / (1 + config.landmark_weight)
     weight = torch.where(_END_SLOTS < 0, 1.0, batch.seen[:, _END_SLOTS.clamp(min=0)])
     weight = config.unseen + (1 - config.unseen) * weight
     rotation = (weight * (world - batch.world).square().sum(dim=(-1, -2))).mean()

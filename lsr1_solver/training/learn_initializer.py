@@ -120,7 +120,9 @@ def train_initializer(
     """
     training = InitializerTraining(vectors, body, config, processes)
     data = hashlib.sha256(vectors.tobytes() + body.v_template.tobytes()).hexdigest()
-    key = {"config": config_json(config), "data": data}
+    # What a later stage is asked for changes nothing here.
+    parts = (config.initializer, config.views, config.corruption)
+    key = {"config": [config_json(part) for part in parts], "seed": config.seed, "data": data}
     checkpoint = Checkpoint(checkpoint_file, key, config.checkpoint_seconds)
     if state := checkpoint.load():
         training.resume(state)
