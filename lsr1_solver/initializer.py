@@ -16,9 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from .body_model import JOINT_COUNT, SMPL_PARENTS
-from .camera import virtual_view
 from .errors import FitError
-from .initializer_input import INPUT_LANDMARKS, INPUT_SIZE, SLOTS, input_features
+from .initializer_input import INPUT_LANDMARKS, INPUT_SIZE, SLOTS, input_features, turn_to_points
 from .kinematics import BETAS_START
 from .rotation import six_d_to_matrix
 
@@ -63,10 +62,11 @@ class Initializer:
                 f"the initializer takes {SLOTS} points, arranged by arrange_input: [B, {SLOTS}, 2] and "
                 f"[B, {SLOTS}], not {list(target.shape)} and {list(confidence.shape)}"
             )
-        seen = (confidence > 0) & np.isfinite(target).all(axis=-1)
+        known = (confidence > 0) & np.isfinite(target).all(axis=-1)
+        seen = known.astype(np.float64)
         # Points beyond these slots may have turned the camera elsewhere: the answer must not depend on it.
-        turn, plane = virtual_view(np.where(seen[..., None], target, 0.0), seen.astype(float))
-        features = input_features(plane, seen.astype(float)).astype(np.float32)
+        turn, plane = turn_to_points(np.where(known[..., None], target, 0.0), seen)
+        features = input_features(plane, seen).astype(np.float32)
         answer = self.network(features).astype(np.float64)
         world = six_d_to_matrix(answer[:, : 6 * JOINT_COUNT].reshape(-1, JOINT_COUNT, 6))
         rotations = np.empty_like(world)

@@ -88,6 +88,32 @@ def arrange_input(
     return np.where((confidence > 0)[..., None], target[:, index], 0.0), confidence
 
 
+def turn_to_points(plane: Array, seen: Array) -> tuple[Array, Array]:
+    """`camera.virtual_view` on numpy or torch, in closed form.
+
+    ``plane`` [B, K, 2] image-plane coordinates, finite everywhere; ``seen`` [B, K] 1 or 0. Returns the
+    rotation [B, 3, 3] to the camera that looks along the mean seen ray, and the points on its image plane, 0
+    where not seen.
+    """
+    xp = array_namespace(plane)
+    rays = xp.concat([plane, -xp.ones_like(plane[..., :1])], axis=-1)
+    unit = rays * (seen / xp.sqrt(xp.sum(rays * rays, axis=-1)))[..., None]
+    mean = xp.sum(unit, axis=1)
+    x, y, z = mean[:, 0], mean[:, 1], mean[:, 2]
+    # Nothing seen is seen straight ahead.
+    length = xp.sqrt(x * x + y * y + z * z)
+    z = xp.where(length > 0, z, -xp.ones_like(z))
+    length = xp.where(length > 0, length, xp.ones_like(length))
+    x, y, c = x / length, y / length, -z / length
+    share = 1 / (1 + c)
+    entries = [1 - share * x * x, -share * x * y, x, -share * x * y, 1 - share * y * y, y, -x, -y, c]
+    turn = xp.reshape(xp.stack(entries, axis=-1), (-1, 3, 3))
+    turned = rays @ xp.matrix_transpose(turn)
+    # A ray more than 90 degrees off the mean cannot be on one person.
+    depth = xp.clip(-turned[..., 2:], 1e-6, None)
+    return turn, turned[..., :2] / depth * seen[..., None]
+
+
 def input_features(plane: Array, seen: Array) -> Array:
     """The network's input, on numpy or torch.
 

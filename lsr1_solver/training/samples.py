@@ -16,7 +16,7 @@ from ..initializer import SHAPE_COUNT
 from ..initializer_input import INPUT_LANDMARKS, SLOTS, SUBSTITUTES
 from .config import TrainingConfig
 from .corruption import CORRUPTION_DRAWS, corrupt
-from .tensors import axis_angle_to_matrix, input_features
+from .tensors import axis_angle_to_matrix, input_features, turn_to_points
 from .world_chain import WorldChain, world_chain, world_rotations
 
 # Uniform numbers of a sample: pose, yaw, pitch, roll, distance, lens, aspect, place (2), whose joints.
@@ -77,7 +77,7 @@ class SampleMaker:
         plane, seen = corrupt(
             self._input_points(u, plane), height, uniform[:, _VIEW_DRAWS:], noise, self.config.corruption
         )
-        turn, plane = virtual_view(plane, seen)
+        turn, plane = turn_to_points(plane, seen)
         return Batch(
             input_features(plane, seen), seen, turn[:, None] @ world, points @ turn.transpose(1, 2), betas
         )
@@ -139,23 +139,6 @@ def sample_maker(vectors: np.ndarray, body: BodyModel, config: TrainingConfig) -
         torch.tensor(joints),
         config,
     )
-
-
-def virtual_view(plane: torch.Tensor, seen: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """`camera.virtual_view` in torch. [B, K, 2], [B, K] -> [B, 3, 3], [B, K, 2]."""
-    rays = torch.cat([plane, -torch.ones_like(plane[..., :1])], dim=-1)
-    unit = rays / rays.norm(dim=-1, keepdim=True)
-    mean = (unit * seen[..., None]).sum(dim=1)
-    mean = mean / mean.norm(dim=-1, keepdim=True)
-    # The smallest rotation from the mean ray to -z, in closed form.
-    x, y, c = mean[:, 0], mean[:, 1], -mean[:, 2]
-    share = 1 / (1 + c)
-    turn = torch.stack(
-        [1 - share * x * x, -share * x * y, x, -share * x * y, 1 - share * y * y, y, -x, -y, c], dim=-1
-    ).view(-1, 3, 3)
-    turned = rays @ turn.transpose(1, 2)
-    depth = (-turned[..., 2:]).clamp(min=1e-6)
-    return turn, torch.where((seen > 0)[..., None], turned[..., :2] / depth, 0.0)
 
 
 def _about(axis: int, angle: torch.Tensor) -> torch.Tensor:

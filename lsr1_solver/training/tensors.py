@@ -26,3 +26,9 @@ def input_features(plane: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
     """`initializer_input.input_features`."""
     features = initializer_input.input_features(cast("np.ndarray", plane), cast("np.ndarray", seen))
     return cast("torch.Tensor", features)
+
+
+def turn_to_points(plane: torch.Tensor, seen: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """`initializer_input.turn_to_points`."""
+    turned = initializer_input.turn_to_points(cast("np.ndarray", plane), cast("np.ndarray", seen))
+    return cast("tuple[torch.Tensor, torch.Tensor]", turned)
