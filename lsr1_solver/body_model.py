@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -111,10 +112,15 @@ def rest_joints(body: BodyModel, betas: Array) -> Array:
     """
     xp = namespace(betas)
     count = betas.shape[1]
-    base = body.J_regressor @ body.v_template
-    directions = np.einsum("jv,vcs->jcs", body.J_regressor, body.shapedirs[..., :count])
-    flat = constant(directions.reshape(-1, count).T, betas)
+    base, directions = _joint_basis(body)
+    flat = constant(directions[..., :count].reshape(-1, count).T, betas)
     return constant(base, betas) + xp.reshape(betas @ flat, (-1, JOINT_COUNT, 3))
+
+
+@lru_cache(maxsize=8)
+def _joint_basis(body: BodyModel) -> tuple[np.ndarray, np.ndarray]:
+    """The mean body's joints [24, 3] and their change with the betas [24, 3, S], metres."""
+    return body.J_regressor @ body.v_template, np.einsum("jv,vcs->jcs", body.J_regressor, body.shapedirs)
 
 
 def forward_kinematics(rotations: Array, bones: Array) -> Array:

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -91,11 +92,16 @@ class KeypointChain:
 
 
 def keypoint_chain(body: BodyModel, landmarks: Sequence[str], *, shape_count: int = 10) -> KeypointChain:
-    """Reduce a body to the joints and the landmarks of a fit.
+    """Reduce a body to the joints and the landmarks of a fit; the same ones give the same chain.
 
     Raises FitError for a landmark that the body does not have.
     """
-    count = min(shape_count, body.shape_count)
+    return _keypoint_chain(body, tuple(landmarks), min(shape_count, body.shape_count))
+
+
+@lru_cache(maxsize=16)
+def _keypoint_chain(body: BodyModel, landmarks: tuple[str, ...], count: int) -> KeypointChain:
+    """Made once: a fit that follows the mouse would spend most of its time here."""
     shapedirs = body.shapedirs[..., :count]
     joints = body.J_regressor @ body.v_template
     joints_shape = np.einsum("jv,vcs->jcs", body.J_regressor, shapedirs)
@@ -120,7 +126,7 @@ def keypoint_chain(body: BodyModel, landmarks: Sequence[str], *, shape_count: in
     below = gather[:, None] * subtree
     rest_shape = np.concatenate([bones_shape, np.array(points_shape)])
     return KeypointChain(
-        tuple(landmarks),
+        landmarks,
         np.concatenate([bones, np.array(points)]),
         np.ascontiguousarray(rest_shape.reshape(-1, count).T),
         np.array(joint),
