@@ -68,14 +68,53 @@ def assert_nothing_left(before: dict[str, set[str]], *kinds: str) -> None:
         assert now[kind] <= before[kind], f"{kind} left behind: {sorted(now[kind] - before[kind])[:5]}"
 
 
+def main_job() -> None:
+    """From an empty file to a fitted body, with the sample that comes with the extension."""
+    sample = RESOURCES / "extensions" / "user_default" / IDENTIFIER / "assets" / "samples" / "walk"
+    bpy.ops.wm.read_homefile(use_empty=True)
+    bpy.ops.lsr1.add_body()
+    bpy.ops.lsr1.open_picture(filepath=str(sample / "walk.mp4"))
+    bpy.context.scene.camera.data.lens = 1674 * 36 / 1920  # focal length and longer side in pixels
+    bpy.ops.lsr1.import_keypoints(filepath=str(sample / "keypoints" / "cam02.0000.json"), format="BODY_25B")
+    bpy.context.scene.lsr1.settings.minimizer = "lm"
+    bpy.ops.lsr1.fit_pose()
+    assert 0 < bpy.context.scene.lsr1.result.percent < 3, "the fit is off by 3 % of the height or more"
+
+
+def vertices() -> list[float]:
+    """The coordinates of the body's skin as it is posed."""
+    mesh = next(thing for thing in bpy.data.objects if thing.type == "MESH")
+    posed = mesh.evaluated_get(bpy.context.evaluated_depsgraph_get()).data
+    coordinates = [0.0] * (3 * len(posed.vertices))
+    posed.vertices.foreach_get("co", coordinates)
+    return coordinates
+
+
+def assert_same_skin(before: list[float]) -> None:
+    """Compare with the skin as it was; the numbers in a file are the same numbers."""
+    assert vertices() == before, "the body changed"
+
+
 def main(archive: str) -> None:
-    """Install, disable, enable, uninstall."""
+    """Install, use, save, open without the extension and with it again, uninstall."""
     before = traces()
     install(archive)
+    main_job()
+    skin = vertices()
+    saved = str(RESOURCES / "saved.blend")
+    bpy.ops.wm.save_as_mainfile(filepath=saved)
+
     bpy.ops.preferences.addon_disable(module=MODULE)
     assert_nothing_left(before, "classes", "operators", "properties", "handlers", "menus")
+    bpy.ops.wm.open_mainfile(filepath=saved)
+    assert_same_skin(skin)
+    bpy.ops.wm.save_mainfile()
+
     bpy.ops.preferences.addon_enable(module=MODULE)
     assert enabled(), "the extension could not be enabled a second time"
+    bpy.ops.wm.open_mainfile(filepath=saved)
+    assert_same_skin(skin)
+    assert bpy.ops.lsr1.fit_pose() == {"FINISHED"}, "the keypoints were lost without the extension"
     uninstall()
     assert_nothing_left(before)
     print("installed, used and uninstalled")

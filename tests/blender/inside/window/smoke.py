@@ -1,0 +1,80 @@
+"""Runs inside Blender's window: the zip is installed from its file and its buttons are pressed."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import bpy
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from hands import REDRAW, WORK, choose_file, drive, key, open_tab, picture, press
+
+MODULE = "bl_ext.user_default.lsr1_body_fit"
+SAMPLE = Path("/repository/assets/samples/walk")
+FIT_SECONDS = 60
+
+
+def result() -> bpy.types.PropertyGroup:
+    """What the scene says about the fit."""
+    return bpy.context.scene.lsr1.result
+
+
+def pose() -> list[tuple[float, ...]]:
+    """The bones' matrices as they are."""
+    body = next(thing for thing in bpy.data.objects if thing.type == "ARMATURE")
+    return [tuple(value for row in bone.matrix for value in row) for bone in body.pose.bones]
+
+
+def until_fitted() -> Iterator[float]:
+    """Wait for the end of the fit."""
+    for _ in range(int(FIT_SECONDS / REDRAW)):
+        if not result().is_running:
+            return
+        yield REDRAW
+    raise TimeoutError(f"the fit takes more than {FIT_SECONDS} s")
+
+
+def steps() -> Iterator[float]:
+    """From the file to a fitted body, cancelled once, and undone with one stroke."""
+    bpy.ops.extensions.package_install_files(
+        filepath=str(WORK / "extension.zip"), repo="user_default", enable_on_install=True
+    )
+    assert MODULE in bpy.context.preferences.addons, "the extension was refused"
+    bpy.data.objects.remove(bpy.data.objects["Cube"])
+    yield from open_tab("LSR1")
+    yield from press("lsr1.add_body")
+    picture("body")
+    rest = pose()
+
+    yield from press("lsr1.open_picture")
+    yield from choose_file(SAMPLE / "walk.mp4")
+    yield from press("lsr1.import_keypoints")
+    yield from choose_file(SAMPLE / "keypoints" / "cam02.0000.json", format="BODY_25B")
+    bpy.context.scene.camera.data.lens = 1674 * 36 / 1920  # focal length and longer side in pixels
+    settings = bpy.context.scene.lsr1.settings
+    bpy.ops.ed.undo_push(message="What the driver set")
+    yield from key("NUMPAD_0")
+    picture("keypoints")
+
+    settings.minimizer, settings.steps = "adam", 500  # long enough to be caught in the act
+    yield from press("lsr1.fit_pose")
+    assert result().is_running, "the fit does not run"
+    picture("fitting")
+    yield from key("ESC")
+    assert not result().is_running, "Esc does not end the fit"
+    assert pose() == rest, "a cancelled fit leaves something behind"
+
+    settings.minimizer, settings.steps = "lm", 60
+    yield from press("lsr1.fit_pose")
+    yield from until_fitted()
+    picture("fitted")
+    assert 0 < result().percent < 3, f"the fit is off by {result().percent} % of the height"
+    assert pose() != rest
+
+    yield from key("Z", ctrl=True)
+    picture("undone")
+    assert pose() == rest, "one undo does not bring the pose back"
+
+
+drive(steps())

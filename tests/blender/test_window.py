@@ -1,0 +1,33 @@
+"""The extension in a Blender with its window: a real one, with real clicks."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.blender.environments import INSIDE, assert_quiet
+from tests.shared import REPOSITORY
+from tools.environments import UnavailableError
+from tools.window import run_in_window
+
+PICTURES = REPOSITORY / "out" / "window"
+SECONDS = 180
+
+
+def in_window(driver: str, extension_zip: str, work: Path) -> None:
+    """Run a driver and keep its pictures; it must end well and leave a quiet console."""
+    shutil.copy(extension_zip, work / "extension.zip")
+    try:
+        answer = run_in_window(INSIDE / "window" / driver, work, seconds=SECONDS)
+    except UnavailableError as error:
+        pytest.skip(str(error))
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    for picture in work.glob("*.png"):
+        shutil.copy(picture, PICTURES)
+    console = answer.stdout + answer.stderr
+    assert answer.returncode == 0, console
+    assert_quiet(console)
+
+
+def test_install_and_press_the_buttons(extension_zip: str, tmp_path: Path) -> None:
+    in_window("smoke.py", extension_zip, tmp_path)
