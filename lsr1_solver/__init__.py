@@ -24,9 +24,12 @@ from .body_model import (
 from .camera import Camera, camera_from_focal, camera_from_lens, default_camera, project
 from .clip import bridge_gaps
 from .errors import FitError
-from .fitting import MINIMIZERS, FitState, FitStatus, fit, fit_one_shape, fit_pose
+from .fit_state import FitState, FitStatus
+from .fitting import MINIMIZERS, fit, fit_pose
+from .initializer import Initializer, load_initializer
 from .keypoint_files import read_keypoints
 from .keypoints import FORMATS, KeypointFormat, Keypoints2D, keypoint_format, keypoints_2d
+from .learned_sr1 import LearnedSR1, load_learned_sr1
 from .minimizer import Adam, LevenbergMarquardt, Minimizer
 from .model_file import load_body_model
 from .motion import read_amass, write_amass
@@ -49,9 +52,11 @@ __all__ = [
     "FitProblem",
     "FitState",
     "FitStatus",
+    "Initializer",
     "KeypointFormat",
     "Keypoints2D",
     "Landmark",
+    "LearnedSR1",
     "LevenbergMarquardt",
     "Minimizer",
     "PosePrior",
@@ -61,11 +66,12 @@ __all__ = [
     "camera_from_lens",
     "default_camera",
     "fit",
-    "fit_one_shape",
     "fit_pose",
     "keypoint_format",
     "keypoints_2d",
     "load_body_model",
+    "load_initializer",
+    "load_learned_sr1",
     "load_pose_prior",
     "posed_joints",
     "project",

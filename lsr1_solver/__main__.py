@@ -16,7 +16,8 @@ import numpy as np
 from .camera import Camera, camera_from_focal, camera_from_lens, default_camera
 from .clip import bridge_gaps
 from .errors import FitError
-from .fitting import MINIMIZERS, FitState, FitStatus, fit_one_shape
+from .fit_state import FitState, FitStatus
+from .fitting import MINIMIZERS, fit
 from .keypoint_files import read_keypoints
 from .keypoints import FORMATS, Keypoints2D
 from .minimizer import Minimizer, MinimizerState
@@ -50,7 +51,7 @@ def parser() -> argparse.ArgumentParser:
     lens.add_argument("--lens", type=float, metavar="MM", help="focal length in mm on a 36 mm wide sensor")
     lens.add_argument("--focal", type=float, metavar="PIXELS", help="focal length in pixels")
     add("--body", type=Path, help="an SMPL file, .pkl or .npz (default: the open body)")
-    add("--minimizer", choices=sorted(MINIMIZERS), default="lm", help="the optimizer (default: lm)")
+    add("--minimizer", choices=list(MINIMIZERS), default="lsr1", help="the optimizer (default: lsr1)")
     add("--frame-rate", type=float, default=30.0, metavar="FPS", help="of the clip (default: 30)")
     add("-o", "--output", type=Path, required=True, help="the pose or motion, an AMASS-style .npz")
     add("--report", type=Path, help="figures of every frame, a .json")
@@ -122,7 +123,7 @@ def choose_camera(options: argparse.Namespace, keypoints: Keypoints2D) -> Camera
 def fit_with_progress(problem: FitProblem, minimizer: Minimizer[MinimizerState]) -> FitState:
     """Fit to the end, with a line of progress on stderr where that is a terminal."""
     state: FitState | None = None
-    for state in fit_one_shape(problem, minimizer):
+    for state in fit(problem, minimizer, one_shape=True):
         if sys.stderr.isatty():
             error = f"{state.reprojection_percent:.2f} % of the person's height"
             print(f"\riteration {state.iteration:3d}   reprojection {error} ", end="", file=sys.stderr)

@@ -11,6 +11,7 @@ import json
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -105,7 +106,11 @@ def load_initializer(path: str | Path = INITIALIZER) -> Initializer:
 
     Raises FitError where the file is missing, damaged, no initializer, or one for other keypoints.
     """
-    path = Path(path)
+    return _load(Path(path))
+
+
+@cache
+def _load(path: Path) -> Initializer:
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {key: np.asarray(file[key]) for key in file.files}

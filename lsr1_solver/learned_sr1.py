@@ -18,17 +18,29 @@ What is ours beyond the paper:
 
 from __future__ import annotations
 
+import json
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+import numpy as np
 
 from .arrays import Array, namespace
+from .errors import FitError
 from .minimizer import LeastSquares, NormalEquations, choose, norm
 
+LEARNED_SR1 = Path(__file__).resolve().parents[1] / "assets" / "lsr1.npz"
 # Log step sizes stay within this: e^2 is a factor of seven.
 LARGEST_LOG_STEP = 2.0
 # A curvature p.q this small beside |p||q| says nothing (Nocedal & Wright 2006, eq. 6.26).
 DEGENERATE = 1e-8
 TINY = 1e-30
+# A coordinate of the learned vector, in units of the step's own: weights gone wild stay finite.
+LARGEST_LEARNED = 10.0
+# A subtraction takes at most this share of H along its vector.
+LARGEST_CUT = 0.9
 # Of the one Gauss-Newton step before the base: little, the prior damps already.
 FIRST_DAMPING = 0.1
 VECTOR_FEATURES = 7
@@ -45,7 +57,7 @@ class LearnedSR1Config:
     base, of one with it. A step size is ``alpha1 exp(alpha2 out)``.
     """
 
-    memory: int = 4
+    memory: int = 8
     hidden: int = 24
     skip: bool = True
     base: int = 2
@@ -74,11 +86,25 @@ def weight_shapes(config: LearnedSR1Config) -> dict[str, tuple[int, ...]]:
 
 
 @dataclass(frozen=True, eq=False)
+class Update:
+    """One rank-one update ``H <- H + sign v v^T``, and what it does to the inverse, ``- weight b b^T``.
+
+    ``sign`` and ``weight`` [B, 1]; ``v`` and ``b = H^-1 v`` [B, n]. By Sherman and Morrison's formula
+    ``weight = sign / (1 + sign v.b)``.
+    """
+
+    sign: Array
+    v: Array
+    weight: Array
+    b: Array
+
+
+@dataclass(frozen=True, eq=False)
 class LearnedSR1State:
     """Best points [B, n] and their gradients; H by its vectors, identity and base; the last trial's pair.
 
     ``model`` is the Gauss-Newton model of the first step, None afterwards; ``base`` S [B, n, n] or None;
-    ``gamma`` [B, 1]; ``vectors`` up to L arrays [B, n]; ``p``, ``q`` [B, n] in the base's coordinates, None
+    ``gamma`` [B, 1]; up to L ``updates``; ``p``, ``q`` [B, n] in the base's coordinates, None
     before the first step; ``shrink`` [B, 1] is 1 until a step fails.
     """
 
@@ -89,10 +115,14 @@ class LearnedSR1State:
     model: NormalEquations | None
     base: Array | None
     gamma: Array
-    vectors: tuple[Array, ...]
+    updates: tuple[Update, ...]
     p: Array | None
     q: Array | None
     shrink: Array
+
+    def multiply(self, u: Array) -> Array:
+        """``H u`` in the base's coordinates, never forming the matrix. [B, n] -> [B, n]."""
+        return _multiply(self.gamma, self.updates, u)
 
 
 def _dot(a: Array, b: Array) -> Array:
@@ -130,7 +160,7 @@ class LearnedSR1:
             return self._gauss_newton_step(objective, state, state.model)
         xp = namespace(state.z)
         g = _to_base(state.base, state.gradient)
-        gamma, vectors, move = self.direction(state, g)
+        gamma, updates, move = self.direction(state, g)
         # Downhill, or else along the preconditioned gradient itself.
         slope = _dot(g, move)
         downhill = slope < -DEGENERATE * (norm(g) * norm(move))[:, None]
@@ -146,7 +176,7 @@ class LearnedSR1:
             None,
             state.base,
             gamma,
-            vectors,
+            updates,
             move,
             _to_base(state.base, gradient) - g,
             shrink,
@@ -187,28 +217,28 @@ class LearnedSR1:
         grown = xp.clip(3 * state.shrink, None, 1.0)
         return better, state.converged | settled | stuck, xp.where(better[:, None], grown, 0.3 * state.shrink)
 
-    def direction(self, state: LearnedSR1State, g: Array) -> tuple[Array, tuple[Array, ...], Array]:
-        """The updated gamma and vectors, and the move, all in the base's coordinates."""
+    def direction(self, state: LearnedSR1State, g: Array) -> tuple[Array, tuple[Update, ...], Array]:
+        """The updated gamma and updates, and the move, all in the base's coordinates."""
         xp = namespace(g)
         if state.p is None or state.q is None:
-            zero = xp.zeros_like(g)
-            gamma, vectors, p, q = state.gamma, (), zero, zero
+            p = q = xp.zeros_like(g)
+            gamma, updates = state.gamma, ()
             if state.base is None:  # nothing is known of the curvature: a step of length one
                 gamma = gamma / xp.clip(norm(g), 1.0, None)[:, None]
         else:
-            gamma, vectors, p, q = self._gamma(state), state.vectors, state.p, state.q
-        vectors = vectors[-(self.config.memory - 1) :] if self.config.memory > 1 else ()
-        Hq, Hg = _multiply(gamma, vectors, q), _multiply(gamma, vectors, g)
+            gamma, p, q = self._gamma(state), state.p, state.q
+            # Without the oldest the rest need not be positive: a full memory starts afresh.
+            updates = state.updates if len(state.updates) < self.config.memory else ()
+        Hq, Hg = _multiply(gamma, updates, q), _multiply(gamma, updates, g)
         r = p - Hq
-        position = _to_base(state.base, state.z)
-        hidden = self._encode((position, p, Hq, g, q, r, Hg))
+        hidden = self._encode((_to_base(state.base, state.z), p, Hq, g, q, r, Hg))
         if state.p is not None and self.config.memory > 0:
-            v = self._vector(hidden, r, q, p)
-            vectors = (*vectors, v)
-            Hg = Hg + v * _dot(v, g)
+            update = self._update(hidden, gamma, updates, r, q, p)
+            updates = (*updates, update)
+            Hg = Hg + update.sign * update.v * _dot(update.v, g)
         out = (hidden @ self.weights["step"])[..., 0] + self.weights["step_bias"]
         log_step = xp.clip(self.config.alpha2 * out, -LARGEST_LOG_STEP, LARGEST_LOG_STEP)
-        return gamma, vectors, -self.config.alpha1 * xp.exp(log_step) * Hg
+        return gamma, updates, -self.config.alpha1 * xp.exp(log_step) * Hg
 
     def _gamma(self, state: LearnedSR1State) -> Array:
         """[B, 1]: without a base, below every Barzilai-Borwein step so far; with one, as it is."""
@@ -218,24 +248,26 @@ class LearnedSR1:
         assert state.p is not None and state.q is not None
         pq, qq = _dot(state.p, state.q), xp.clip(_dot(state.q, state.q), TINY, None)
         measured = xp.where(pq > 0, self.config.gamma * pq / qq, state.gamma)
-        return measured if not state.vectors else xp.minimum(measured, state.gamma)
+        return measured if not state.updates else xp.minimum(measured, state.gamma)
 
-    def _vector(self, hidden: Array, r: Array, q: Array, p: Array) -> Array:
-        """The skip connection's vector, 0 where it would make H indefinite, plus the learned one."""
+    def _update(
+        self, hidden: Array, gamma: Array, updates: tuple[Update, ...], r: Array, q: Array, p: Array
+    ) -> Update:
+        """The skip connection's vector plus the learned one, added or subtracted: H stays positive."""
         xp = namespace(r)
-        learned = (hidden @ self.weights["vector"])[..., 0]
+        learned = xp.clip((hidden @ self.weights["vector"])[..., 0], -LARGEST_LEARNED, LARGEST_LEARNED)
         # In units in which v v^T is an inverse curvature: v ~ p / sqrt(p.q).
-        pq = xp.abs(_dot(p, q))
-        valid = pq > DEGENERATE * (norm(p) * norm(q))[:, None]
-        v = learned * xp.where(
-            valid, _rms(p) / xp.sqrt(xp.where(valid, pq, xp.ones_like(pq))), xp.zeros_like(pq)
-        )
-        if not self.config.skip:
-            return v
+        v = learned * _rms(p) * _inverse_root(_dot(p, q), p, q)
         rq = _dot(r, q)
-        valid = rq > DEGENERATE * (norm(r) * norm(q))[:, None]
-        skip = xp.where(valid, r / xp.sqrt(xp.where(valid, rq, xp.ones_like(rq))), xp.zeros_like(r))
-        return v + xp.exp(self.weights["log_gain"]) * skip
+        sign = xp.ones_like(rq)
+        if self.config.skip:
+            v = v + xp.exp(self.weights["log_gain"]) * r * _inverse_root(rq, r, q)
+            sign = xp.where(rq < 0, -sign, sign)
+        b = _multiply_inverse(gamma, updates, v)
+        # H - v v^T is positive as long as v.H^-1 v < 1.
+        most = xp.where(sign < 0, LARGEST_CUT / xp.clip(_dot(v, b), LARGEST_CUT, None), xp.ones_like(sign))
+        v, b = v * xp.sqrt(most), b * xp.sqrt(most)
+        return Update(sign, v, sign / (1 + sign * _dot(v, b)), b)
 
     def _encode(self, vectors: tuple[Array, ...]) -> Array:
         """Features of every coordinate. -> [B, n, hidden]."""
@@ -253,12 +285,28 @@ class LearnedSR1:
         return xp.clip(x, 0, None)
 
 
-def _multiply(gamma: Array, vectors: tuple[Array, ...], u: Array) -> Array:
-    """``(gamma I + sum v v^T) u``, never forming the matrix."""
+def _multiply(gamma: Array, updates: tuple[Update, ...], u: Array) -> Array:
+    """``H u``, never forming the matrix."""
     result = gamma * u
-    for v in vectors:
-        result = result + v * _dot(v, u)
+    for update in updates:
+        result = result + update.sign * update.v * _dot(update.v, u)
     return result
+
+
+def _multiply_inverse(gamma: Array, updates: tuple[Update, ...], u: Array) -> Array:
+    """``H^-1 u``."""
+    result = u / gamma
+    for update in updates:
+        result = result - update.weight * update.b * _dot(update.b, u)
+    return result
+
+
+def _inverse_root(product: Array, a: Array, b: Array) -> Array:
+    """``1 / sqrt |a.b|`` [B, 1] of a known product ``a.b``; 0 where a and b are as good as orthogonal."""
+    xp = namespace(product)
+    size = xp.abs(product)
+    valid = size > DEGENERATE * (norm(a) * norm(b))[:, None]
+    return xp.where(valid, 1 / xp.sqrt(xp.where(valid, size, xp.ones_like(size))), xp.zeros_like(size))
 
 
 def _to_base(base: Array | None, u: Array) -> Array:
@@ -285,3 +333,33 @@ def _log_ratio(a: Array, b: Array) -> Array:
 def _cosine(a: Array, b: Array) -> Array:
     xp = namespace(a)
     return _dot(a, b) / xp.clip((norm(a) * norm(b))[:, None], TINY, None)
+
+
+def load_learned_sr1(path: str | Path = LEARNED_SR1) -> LearnedSR1:
+    """Read a trained optimizer; without a path, the one that comes with the product.
+
+    Raises FitError where the file is missing, damaged or holds something else.
+    """
+    return _load(Path(path))
+
+
+@cache
+def _load(path: Path) -> LearnedSR1:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {key: np.asarray(file[key]) for key in file.files}
+    except OSError as error:
+        raise FitError(f"{path}: the optimizer cannot be read: {error.strerror or error}") from error
+    # What np.load raises for text, another zip, or a file that is cut off.
+    except (ValueError, EOFError, AttributeError, TypeError, KeyError, zipfile.BadZipFile) as error:
+        raise FitError(f"{path} is no optimizer, or is damaged: {error}") from None
+    try:
+        metadata = json.loads(str(arrays.pop("metadata")))
+        config = LearnedSR1Config(**metadata["network"])
+    except (KeyError, ValueError, TypeError) as error:
+        raise FitError(f"{path} is no optimizer: its metadata does not describe one ({error})") from None
+    for name, shape in weight_shapes(config).items():
+        found = arrays.get(name)
+        if found is None or found.shape != shape or found.dtype.kind != "f" or not np.isfinite(found).all():
+            raise FitError(f"{path}: the weights {name} must be finite numbers of shape {list(shape)}")
+    return LearnedSR1({name: array.astype(np.float64) for name, array in arrays.items()}, config)

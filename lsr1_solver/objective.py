@@ -99,13 +99,22 @@ class Objective:
         J = (xp.concat(rows, axis=1) * self.spread[:, None]) @ self.basis
         return Linearization(energy, gradient, J, self.prior_weight)
 
-    def select(self, index: np.ndarray | slice) -> Objective:
-        """The chosen problems of the batch."""
+    def _own(self) -> dict[str, Array]:
+        """The arrays with a row for every problem."""
         shared = ("chain", "basis", "prior_weight", "limit_weight", "delta")
         own = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in shared}
-        return replace(
-            self, **{name: value if value is None else value[index] for name, value in own.items()}
-        )
+        return {name: array for name, array in own.items() if array is not None}
+
+    def select(self, index: np.ndarray | slice) -> Objective:
+        """The chosen problems of the batch."""
+        return replace(self, **{name: array[index] for name, array in self._own().items()})
+
+    def merge(self, index: np.ndarray, other: Objective) -> Objective:
+        """The batch with the problems at ``index`` in place of its own; numpy only."""
+        merged = {name: array.copy() for name, array in self._own().items()}
+        for name, array in other._own().items():
+            merged[name][index] = array
+        return replace(self, **merged)
 
     def reprojection(self, points: Array) -> tuple[Array, Array, Array]:
         """Residuals [B, K, 2] in units of 1 % of the height, image-plane points [B, K, 2], depths [B, K]."""

@@ -9,7 +9,7 @@ import numpy as np
 from .body_model import skin
 from .camera import project
 from .errors import FitError
-from .fitting import FitState
+from .fit_state import FitState
 
 BACKGROUND, BODY, SEEN, BODY_POINT, RESIDUAL = (
     (40, 40, 40),

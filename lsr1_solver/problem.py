@@ -9,6 +9,7 @@ import numpy as np
 from .body_model import SMPL_JOINT_NAMES, BodyModel
 from .camera import Camera
 from .errors import FitError
+from .initializer import Initializer, load_initializer
 from .keypoints import Keypoints2D
 from .pose_prior import PosePrior, load_pose_prior
 
@@ -42,7 +43,8 @@ class FitProblem:
 
     ``keypoints_3d`` [B, K, 3] in camera axes, metres: their shape counts, not their place; a point that is
     not finite is missing. ``fixed`` names what stays as in the initial pose: joints by name ("pelvis" is the
-    root), "betas" for the shape, "transl" for the place. The arrays are never written to.
+    root), "betas" for the shape, "transl" for the place. ``initializer`` reads a first pose off the
+    keypoints; None begins at eight yaws with the pose prior instead. The arrays are never written to.
 
     Raises FitError where the numbers of frames disagree, where ``fixed`` holds an unknown name, and where no
     frame has six usable points.
@@ -56,6 +58,7 @@ class FitProblem:
     keypoints_3d: np.ndarray | None = None
     fixed: frozenset[str] = frozenset()
     shape_count: int = 10
+    initializer: Initializer | None = field(default_factory=load_initializer)
 
     def __post_init__(self) -> None:
         unknown = sorted(self.fixed - {*SMPL_JOINT_NAMES, SHAPE, PLACE})

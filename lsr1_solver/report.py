@@ -8,7 +8,7 @@ from typing import TypedDict
 
 import numpy as np
 
-from .fitting import FitState
+from .fit_state import FitState
 
 
 class FrameReport(TypedDict):

@@ -44,13 +44,24 @@ def yaw_starts(view: PersonView, frames: np.ndarray) -> Start:
 
 
 def start_at(view: PersonView, pose: BodyPose) -> Start:
-    """At a pose of all B frames in camera axes, with the pose prior about its root and place."""
+    """At a pose of all B frames in camera axes.
+
+    The prior is the initializer's where there is one; else, and in frames without keypoints, it is the pose
+    prior about the pose's own root and place.
+    """
     rotations, pelvis, betas = view.turned(pose)
-    distance = np.maximum(-pelvis[:, 2], NEAREST_START)
-    centre = _mean_pose(view, rotations[:, 0])
-    about = Start(
-        np.arange(len(pose)), centre, pelvis, np.zeros_like(betas), distance, prior_covariance(view)
-    )
+    frames = np.arange(len(pose))
+    initializer = view.problem.initializer
+    if initializer is None:
+        distance = np.maximum(-pelvis[:, 2], NEAREST_START)
+        centre = _mean_pose(view, rotations[:, 0])
+        about = Start(frames, centre, pelvis, np.zeros_like(betas), distance, prior_covariance(view))
+        return about.at(rotations, pelvis, betas)
+    about = initializer_start(view, initializer, frames)
+    unseen = ~np.any(view.confidence > 0, axis=1)
+    for array, own in ((about.centre, rotations), (about.pelvis, pelvis), (about.betas, betas)):
+        array[unseen] = own[unseen]
+    about.distance[unseen] = np.maximum(-pelvis[unseen, 2], NEAREST_START)
     return about.at(rotations, pelvis, betas)
 
 

@@ -62,7 +62,8 @@ class PersonView:
 
     ``turn`` [B, 3, 3] from camera axes to the virtual camera's; ``target`` [B, K', 2] on its image plane;
     ``confidence`` [B, K'], for the K' keypoints that the body knows; where a temporal term needs them, SMPL's
-    24 joints come last, with confidence 0.
+    24 joints come last, with confidence 0. ``order`` [B, K'] says which of these keypoints the picture shows
+    at each place: not its own where left and right were found swapped.
     """
 
     problem: FitProblem
@@ -70,11 +71,57 @@ class PersonView:
     turn: np.ndarray
     target: np.ndarray
     confidence: np.ndarray
+    order: np.ndarray
 
     @cached_property
     def height(self) -> float:
         """The mean body's height, metres."""
         return body_height(self.problem.body)
+
+    @cached_property
+    def used(self) -> np.ndarray:
+        """[B, K] whether a keypoint of the format has a part in the fit."""
+        usable = self.problem.usable
+        used = np.zeros(self.problem.keypoints.confidence.shape, dtype=bool)
+        used[:, usable] = self.confidence[:, : usable.sum()] > 0
+        return used
+
+    @cached_property
+    def used_xy(self) -> np.ndarray:
+        """[B, K, 2] pixels where each keypoint is taken to be, sides put right."""
+        usable = self.problem.usable
+        xy = self.problem.keypoints.xy.copy()
+        order = self.order[:, : usable.sum(), None]
+        xy[:, usable] = np.take_along_axis(xy[:, usable], order, axis=1)
+        return xy
+
+    @property
+    def dropped(self) -> np.ndarray:
+        """[B, K'] the keypoints that were seen and then left out."""
+        problem = self.problem
+        seen = problem.keypoints.confidence[:, problem.usable] * problem.fitted_frames[:, None] > 0
+        missing = np.zeros((len(seen), self.confidence.shape[1] - seen.shape[1]), dtype=bool)
+        seen = np.take_along_axis(np.concatenate([seen, missing], axis=1), self.order, axis=1)
+        return seen & (self.confidence == 0)
+
+    def without(self, dropped: np.ndarray) -> PersonView:
+        """The same view without some keypoints; ``dropped`` [B, K']."""
+        return replace(self, confidence=np.where(dropped, 0.0, self.confidence))
+
+    def reordered(self, frames: np.ndarray, order: np.ndarray) -> PersonView:
+        """The same view with the keypoints of some ``frames`` [F] exchanged; ``order`` [K']."""
+        target, confidence, whole = self.target.copy(), self.confidence.copy(), self.order.copy()
+        for array in (target, confidence, whole):
+            array[frames] = array[frames][:, order]
+        return replace(self, target=target, confidence=confidence, order=whole)
+
+    def merge(self, frames: np.ndarray, other: PersonView) -> PersonView:
+        """This view with some frames as ``other`` has them."""
+        merged = {}
+        for name in ("target", "confidence", "order"):
+            merged[name] = getattr(self, name).copy()
+            merged[name][frames] = getattr(other, name)[frames]
+        return replace(self, **merged)
 
     def objective(self, start: Start) -> tuple[Objective, np.ndarray]:
         """The objective around a start, and the start as its unknowns z [N, n]."""
@@ -145,7 +192,8 @@ def person_view(problem: FitProblem) -> PersonView:
     turn, target = virtual_view(image_plane(problem.camera, keypoints.xy[:, usable]), confidence)
     target = np.pad(target, ((0, 0), (0, len(tied)), (0, 0)))
     confidence = np.pad(confidence, ((0, 0), (0, len(tied))))
-    return PersonView(problem, chain, turn, target, confidence)
+    order = np.tile(np.arange(confidence.shape[1]), (len(confidence), 1))
+    return PersonView(problem, chain, turn, target, confidence, order)
 
 
 def body_height(body: BodyModel) -> float:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from ..errors import FitError
+from ..learned_sr1 import LearnedSR1Config
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -112,6 +113,30 @@ class InitializerConfig:
 
 
 @dataclass(frozen=True)
+class OptimizerConfig:
+    """L-SR1's network and its meta-training.
+
+    ``problems`` are drawn from poses ``rate`` to the second; every meta-step unrolls ``unroll`` steps on
+    ``batch`` of them, a share ``bad_starts`` of which begin up to a few standard deviations off. A step's
+    loss is in units of the energy left to gain plus ``floor`` of the least; ``secant`` weighs the relative
+    secant error ``|p - H q|^2 / |p|^2``.
+    """
+
+    network: LearnedSR1Config = field(default_factory=LearnedSR1Config)
+    problems: int = 8000
+    rate: float = 1.0
+    steps: int = 1500
+    batch: int = 64
+    unroll: int = 6
+    learning_rate: float = 3e-3
+    warm_up: int = 50
+    clip: float = 1.0
+    bad_starts: float = 0.25
+    floor: float = 0.01
+    secant: float = 0.0
+
+
+@dataclass(frozen=True)
 class TrainingConfig:
     """One training from motion capture to weights."""
 
@@ -122,6 +147,7 @@ class TrainingConfig:
     views: ViewConfig = field(default_factory=ViewConfig)
     corruption: CorruptionConfig = field(default_factory=CorruptionConfig)
     initializer: InitializerConfig = field(default_factory=InitializerConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
 
 
 def read_config(path: Path | None) -> TrainingConfig:

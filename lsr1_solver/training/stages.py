@@ -12,10 +12,12 @@ import numpy as np
 import torch
 
 from ..errors import FitError
+from ..initializer import load_initializer
 from ..model_file import load_body_model
 from ..pose_prior import load_pose_prior
 from .config import TrainingConfig
 from .learn_initializer import finish_initializer, train_initializer
+from .learn_optimizer import problem_pool, save_optimizer, train_optimizer
 from .pose_prior import RATE, distinct_poses, learn, plausible, save
 from .poses import widen_poses
 from .processes import Processes
@@ -47,6 +49,11 @@ class Workshop:
     def initializer_file(self) -> Path:
         """What the stage `initializer` writes."""
         return self.out / "initializer.npz"
+
+    @property
+    def optimizer_file(self) -> Path:
+        """What the stage `optimizer` writes."""
+        return self.out / "lsr1.npz"
 
 
 Stage = Callable[[Workshop], None]
@@ -104,11 +111,26 @@ def initializer_stage(shop: Workshop) -> None:
         finish_initializer(training.weights(), body, motions, shop.config, shop.initializer_file, seconds)
 
 
+def optimizer_stage(shop: Workshop) -> None:
+    """Meta-train L-SR1 on fits that begin where the initializer says."""
+    began = time.monotonic()
+    config = shop.config.optimizer
+    if not shop.initializer_file.exists():
+        raise FitError(f"{shop.initializer_file} is missing: run the stage initializer first")
+    motions = load_motions(shop.mocap, rate=config.rate, splits=("train",))
+    initializer = load_initializer(shop.initializer_file)
+    pool = problem_pool(motions, load_body_model(), initializer, seed=shop.config.seed, count=config.problems)
+    training = train_optimizer(pool, shop.config, shop.processes, shop.out / "optimizer.checkpoint")
+    if shop.processes.is_first:
+        save_optimizer(shop.optimizer_file, training, shop.config, began)
+
+
 # In the order in which they build on each other.
 STAGES: Mapping[str, Stage] = {
     "prior": prior_stage,
     "poses": poses_stage,
     "initializer": initializer_stage,
+    "optimizer": optimizer_stage,
 }
 ALL = "all"
 

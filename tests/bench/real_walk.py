@@ -7,7 +7,7 @@ import time
 
 import numpy as np
 
-from lsr1_solver import MINIMIZERS, Camera, FitProblem, fit_one_shape, keypoints_2d, load_body_model
+from lsr1_solver import MINIMIZERS, Camera, FitProblem, fit_pose, keypoints_2d, load_body_model
 from lsr1_solver.keypoints import BODY_25B
 from tests.bench.metrics import pa_mpjpe_mm
 from tests.bench.table import Row, options, show
@@ -24,7 +24,7 @@ def walk_row(camera: int, frames: slice, method: str) -> Row:
     pinhole = Camera(focal, calibrated.intrinsics[:2, 2], calibrated.image_size)
     problem = FitProblem(load_body_model(), pinhole, keypoints)
     began = time.perf_counter()
-    *_, state = fit_one_shape(problem, MINIMIZERS[method])
+    state = fit_pose(problem, MINIMIZERS[method], one_shape=True)
     seconds = time.perf_counter() - began
     truth = calibrated.to_camera_axes(triangulate(sample).points[frames]) * [1.0, -1.0, -1.0]
     return {

@@ -13,7 +13,6 @@ from lsr1_solver import (
     FitState,
     Keypoints2D,
     camera_from_focal,
-    fit_one_shape,
     fit_pose,
     load_body_model,
     posed_joints,
@@ -139,7 +138,7 @@ def test_the_same_file_gives_the_same_answer_whatever_came_between() -> None:
 def test_twelve_frames_stay_twelve() -> None:
     case = "02_gap_frames"
     people: list[Keypoints2D] = read_keypoints(CASES / case / "op")
-    *_, state = fit_one_shape(FitProblem(BODY, camera(case)[0], people[0]))
+    state = fit_pose(FitProblem(BODY, camera(case)[0], people[0]), one_shape=True)
     empty = [*cast(list[int], expected(case)["empty"]), *cast(list[int], expected(case)["absent"])]
     assert np.flatnonzero(~state.fitted).tolist() == empty
     assert len(state.pose) == expected(case)["frames"]

@@ -43,7 +43,8 @@ def objective(batch: int = 3, seed: int = 0) -> Objective:
 def in_torch(problem: Objective) -> Objective:
     """The same problem with torch tensors."""
     leaf = cast(Array, torch.zeros(1, dtype=torch.float64))
-    arrays = {name: cast(Array, torch.tensor(getattr(problem, name))) for name in ARRAYS}
+    given = {name: getattr(problem, name) for name in ARRAYS}
+    arrays = {name: cast(Array, torch.tensor(a)) for name, a in given.items() if a is not None}
     return replace(problem, chain=problem.chain.to(leaf), **arrays)
 
 

@@ -1,0 +1,260 @@
+"""Meta-training of L-SR1 on fits of motion capture: no labels, only the energies along the way.
+
+Every problem is unrolled from a good start (the initializer's) or a bad one. The steps are detached from one
+another, so a step's loss is its own: the energy's gradient where the step arrives, along the step, in units
+of how much there is left to gain. That needs the analytic gradient alone, never autograd through the body.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+import torch
+
+from ..body_model import BodyModel
+from ..camera import Camera
+from ..initializer import Initializer
+from ..keypoints import BODY_25, keypoints_2d
+from ..learned_sr1 import LearnedSR1, LearnedSR1State, weight_shapes
+from ..minimizer import LevenbergMarquardt
+from ..objective import Objective
+from ..problem import FitProblem
+from ..starts import initializer_start
+from ..view import person_view
+from .checkpoint import Checkpoint
+from .config import OptimizerConfig, TrainingConfig, config_json, git_commit
+from .pose_prior import SOURCES
+from .problems import sample_problems
+from .processes import Processes
+from .retarget import Motion
+
+if TYPE_CHECKING:
+    from ..arrays import Array
+
+_log = logging.getLogger(__name__)
+# A step's loss is bounded: one problem that runs away must not drown the batch.
+_MOST = 50.0
+_PROGRESS_STEPS = 50
+_TILE = 64
+_REFERENCE_STEPS = 15
+
+
+@dataclass(frozen=True, eq=False)
+class ProblemPool:
+    """N objectives about the initializer's answers, and the energy [N] that each can reach."""
+
+    objective: Objective
+    least: np.ndarray
+
+
+def problem_pool(
+    motions: Sequence[Motion], body: BodyModel, initializer: Initializer, *, seed: int, count: int
+) -> ProblemPool:
+    """``count`` problems of the motions' poses before random cameras, noisy and incomplete."""
+    landmarks = [name for name in BODY_25.joints if name]
+    problems = sample_problems(motions, body, landmarks, seed=seed, views=1)
+    chosen = np.random.default_rng(seed).permutation(len(problems))[:count]
+    size = problems.image_size
+    camera = Camera(problems.focal_length[chosen], np.array(size) / 2, size)
+    keypoints = keypoints_2d(problems.xy[chosen], problems.confidence[chosen], BODY_25, image_size=size)
+    view = person_view(FitProblem(body, camera, keypoints, initializer=initializer))
+    frames = np.flatnonzero(view.problem.fitted_frames)
+    objective, _ = view.objective(initializer_start(view, initializer, frames))
+    return ProblemPool(objective, least_energy(objective))
+
+
+def least_energy(objective: Objective) -> np.ndarray:
+    """What Levenberg-Marquardt reaches from z = 0. -> [B]."""
+    minimizer = LevenbergMarquardt(tolerance=0.0)
+    reached = []
+    for first in range(0, len(objective), _TILE):
+        part = objective.select(slice(first, first + _TILE))
+        state = minimizer.init(part, part.start())
+        for _ in range(_REFERENCE_STEPS):
+            state = minimizer.step(part, state)
+        reached.append(state.energy)
+    return np.concatenate(reached)
+
+
+def in_torch(objective: Objective, dtype: torch.dtype = torch.float32) -> Objective:
+    """The same problems on tensors."""
+    tensors = {
+        name: cast("Array", torch.as_tensor(getattr(objective, name), dtype=dtype))
+        for name in ("centre", "offset", "spread", "basis", "target", "confidence", "unit")
+    }
+    return replace(objective, chain=objective.chain.to(tensors["unit"]), **tensors)
+
+
+class OptimizerTraining:
+    """The weights on their way."""
+
+    def __init__(self, pool: ProblemPool, config: TrainingConfig, processes: Processes) -> None:
+        """Fresh weights: heads at zero, so that training begins at classical SR1."""
+        self._settings: OptimizerConfig = config.optimizer
+        self._pool, self._processes, self._seed = pool, processes, config.seed
+        self._rows = processes.rows(self._settings.batch)
+        generator = torch.Generator().manual_seed(config.seed)
+        self.weights: dict[str, torch.Tensor] = {}
+        for name, shape in weight_shapes(self._settings.network).items():
+            weight = torch.zeros(shape)
+            if name in ("encoder1", "encoder2"):
+                weight = torch.randn(shape, generator=generator) / math.sqrt(shape[0])
+            self.weights[name] = weight.requires_grad_()
+        self._optimizer = torch.optim.AdamW(
+            list(self.weights.values()), lr=self._settings.learning_rate, weight_decay=1e-4
+        )
+        self.step = 0
+
+    @property
+    def done(self) -> bool:
+        """Whether every step is taken."""
+        return self.step >= self._settings.steps
+
+    def minimizer(self) -> LearnedSR1:
+        """L-SR1 with the weights as they are now."""
+        weights = {name: cast("Array", w) for name, w in self.weights.items()}
+        return LearnedSR1(weights, self._settings.network, tolerance=0.0)
+
+    def advance(self) -> list[float]:
+        """One meta-step; the median share of energy left to gain after each unrolled step."""
+        settings = self._settings
+        random = np.random.default_rng([self._seed, self.step])
+        index = random.integers(len(self._pool.least), size=settings.batch)
+        bad = random.uniform(size=(settings.batch, 1)) < settings.bad_starts
+        shift = random.normal(size=(settings.batch, self._pool.objective.dimension))
+        shift = bad * shift * random.uniform(size=(settings.batch, 1))
+        rows = self._rows
+        objective = in_torch(self._pool.objective.select(index[rows]))
+        least = torch.as_tensor(self._pool.least[index[rows]], dtype=torch.float32)
+        self._optimizer.zero_grad(set_to_none=True)
+        gaps = self._unroll(
+            objective, cast("Array", torch.as_tensor(shift[rows], dtype=torch.float32)), least
+        )
+        self._processes.average([w.grad for w in self.weights.values() if w.grad is not None])
+        torch.nn.utils.clip_grad_norm_(list(self.weights.values()), settings.clip)
+        for group in self._optimizer.param_groups:
+            group["lr"] = settings.learning_rate * self._rate()
+        self._optimizer.step()
+        self.step += 1
+        return gaps
+
+    def _rate(self) -> float:
+        """A linear warm-up, then half a cosine, as a share of the learning rate."""
+        settings = self._settings
+        warm = min(1.0, (self.step + 1) / max(settings.warm_up, 1))
+        return warm * 0.5 * (1 + math.cos(math.pi * self.step / settings.steps))
+
+    def _unroll(self, objective: Objective, z: Array, least: torch.Tensor) -> list[float]:
+        """The steps that ship, each with its own loss, whose gradients add up."""
+        minimizer = self.minimizer()
+        with torch.no_grad():
+            state = minimizer.init(objective, z)
+        gaps = []
+        for _ in range(self._settings.unroll):
+            before = detached(state)
+            state = minimizer.step(objective, before)
+            energy = cast("torch.Tensor", state.energy).detach()
+            gap = torch.clip(energy - least, min=0.0)
+            gaps.append(float(torch.median(gap / least)))
+            if state.p is None or state.q is None:
+                continue  # the Gauss-Newton step before the base has nothing to learn
+            loss = self._loss(before, state, gap + self._settings.floor * least)
+            (loss / self._settings.unroll).backward()
+        return gaps
+
+    def _loss(self, before: LearnedSR1State, state: LearnedSR1State, scale: torch.Tensor) -> torch.Tensor:
+        """The energy's slope where the step arrives, along the step; and the paper's secant penalty."""
+        p, q = cast("torch.Tensor", state.p), cast("torch.Tensor", state.q)
+        gradient, base = cast("torch.Tensor", before.gradient), cast("torch.Tensor | None", state.base)
+        start = gradient if base is None else (gradient[:, None] @ base)[:, 0]
+        arrival = (q + start).detach()
+        loss = torch.clip((arrival * p).sum(dim=-1) / scale, -_MOST, _MOST).mean()
+        if self._settings.secant > 0 and before.p is not None and before.q is not None:
+            # H of this step was made from the pair before it.
+            Hq = cast("torch.Tensor", state.multiply(before.q))
+            old = cast("torch.Tensor", before.p)
+            miss = ((old - Hq) ** 2).sum(dim=-1) / torch.clip((old**2).sum(dim=-1), min=1e-12)
+            loss = loss + self._settings.secant * torch.clip(miss, max=_MOST).mean()
+        return loss
+
+    def state(self) -> dict[str, object]:
+        """All that a checkpoint needs."""
+        weights = {name: w.detach() for name, w in self.weights.items()}
+        return {"step": self.step, "weights": weights, "optimizer": self._optimizer.state_dict()}
+
+    def resume(self, state: dict[str, object]) -> None:
+        """Go on from a checkpoint's state."""
+        self.step = cast("int", state["step"])
+        with torch.no_grad():
+            for name, weight in cast("dict[str, torch.Tensor]", state["weights"]).items():
+                self.weights[name].copy_(weight)
+        self._optimizer.load_state_dict(cast("dict[str, object]", state["optimizer"]))
+
+
+def detached(state: LearnedSR1State) -> LearnedSR1State:
+    """The state without its history: the next step's loss is the next step's alone."""
+
+    def cut(value: object) -> object:
+        return value.detach() if isinstance(value, torch.Tensor) else value
+
+    own = {f.name: cut(getattr(state, f.name)) for f in fields(state) if f.name != "updates"}
+    updates = tuple(
+        replace(update, **{f.name: cut(getattr(update, f.name)) for f in fields(update)})
+        for update in state.updates
+    )
+    return LearnedSR1State(**own, updates=updates)  # pyright: ignore[reportArgumentType]  # the same types
+
+
+def train_optimizer(
+    pool: ProblemPool, config: TrainingConfig, processes: Processes, checkpoint_file: Path | None
+) -> OptimizerTraining:
+    """Train to the last step, resuming where a checkpoint of the same training is found."""
+    training = OptimizerTraining(pool, config, processes)
+    key = {"config": config_json(config), "data": float(pool.least.sum())}
+    checkpoint = checkpoint_file and Checkpoint(checkpoint_file, key, config.checkpoint_seconds)
+    if checkpoint and (state := checkpoint.load()):
+        training.resume(state)
+        _log.info("optimizer: going on from step %d", training.step)
+    history: list[list[float]] = []
+    while not training.done:
+        history.append(training.advance())
+        if not processes.is_first:
+            continue
+        if len(history) >= _PROGRESS_STEPS or training.done:
+            gaps = ", ".join(f"{100 * gap:.2f}" for gap in np.mean(history, axis=0))
+            _log.info("optimizer: step %d of %d, left to gain after each step: %s %%",
+                      training.step, config.optimizer.steps, gaps)  # fmt: skip
+            history = []
+        if checkpoint and (checkpoint.due() or training.done):
+            checkpoint.save(training.state())
+    return training
+
+
+def save_optimizer(path: Path, training: OptimizerTraining, config: TrainingConfig, began: float) -> None:
+    """Write the weights with what they are and where they come from; ``began`` in monotonic seconds."""
+    metadata = {
+        "what": "L-SR1 of LSR1 Body Fit: a learned quasi-Newton optimizer",
+        "network": config_json(config.optimizer.network),
+        "sources": SOURCES,
+        "split": "trained on train",
+        "config": config_json(config),
+        "commit": git_commit(),
+        "seconds": round(time.monotonic() - began, 1),
+    }
+    weights = {name: w.detach().numpy().astype(np.float32) for name, w in training.weights.items()}
+    part = path.with_suffix(".part")
+    with part.open("wb") as file:
+        np.savez(
+            file,
+            metadata=np.array(json.dumps(metadata)),
+            **weights,  # pyright: ignore[reportArgumentType]  # names of the network, none of savez's own
+        )
+    part.replace(path)
