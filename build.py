@@ -1,5 +1,6 @@
 """Commands for this repository. Needs Python 3.11 or newer and nothing else.
 
+python build.py demo       fit the sample walk in a Blender of its own and look at the result
 python build.py test       lint, types and tests: everything that CI runs
 python build.py package    the extension's zip, in dist/
 python build.py dev        the working tree as an extension of your Blender, for live editing
@@ -10,12 +11,19 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
+from pathlib import Path
 
 if sys.version_info < (3, 11):
     sys.exit("build.py needs Python 3.11 or newer; this is " + sys.version.split()[0])
 
 from tools import extension
+from tools.demo import demo as run_demo
 from tools.environments import ROOT, UnavailableError, development_python
+
+
+def demo(arguments: argparse.Namespace) -> int:
+    """Fit the sample in a Blender without a window."""
+    return run_demo(arguments.out)
 
 
 def test(arguments: argparse.Namespace) -> int:
@@ -65,6 +73,11 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    command = commands.add_parser("demo", help="fit the sample walk in a Blender of its own")
+    command.add_argument(
+        "--out", metavar="DIR", type=Path, default=ROOT / "out" / "demo", help="default: out/demo"
+    )
+    command.set_defaults(run=demo)
     command = commands.add_parser("test", help="lint, types and tests: everything that CI runs")
     command.add_argument("pytest_arguments", nargs="*", help="passed on to pytest, after --")
     command.set_defaults(run=test)

@@ -64,9 +64,14 @@ def blender_python(blender: Blender) -> Path:
     return _environment(ROOT / f".venv-bpy-{blender.version}", base, requirements, requirements)
 
 
+def running_python() -> str:
+    """The version of the Python that runs this ("3.11")."""
+    return f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
 def find_python(version: str) -> Path | None:
     """An interpreter of Python `version` ("3.11"), or None."""
-    if version == f"{sys.version_info.major}.{sys.version_info.minor}":
+    if version == running_python():
         return Path(sys.executable)
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
     launcher = [["py", f"-{version}"]] if os.name == "nt" else []
