@@ -16,10 +16,10 @@ import bpy
 import numpy as np
 from mathutils import Euler, Matrix, Quaternion
 
-from ..lsr1_solver import SMPL_PARENTS, BodyModel, BodyPose, FitError
+from ..lsr1_solver import SMPL_PARENTS, BodyModel, BodyPose, FitError, rest_joints
 from ..lsr1_solver.body_model import local_rotations
 from ..lsr1_solver.rotation import matrix_to_axis_angle
-from .body_files import body_model, joint_basis
+from .body_files import body_model
 from .rig_names import bone_names
 
 # From the solver's y up to Blender's z up: (x, y, z) -> (x, -z, y).
@@ -103,9 +103,8 @@ def rig_of(armature: bpy.types.Object) -> Rig:
 
 
 def joints_of_shape(body: BodyModel, betas: np.ndarray) -> np.ndarray:
-    """The rest joints [24, 3] of a shape [S'], metres: what ``rest_joints`` gives, without the mesh."""
-    base, directions = joint_basis(body)
-    return base + directions[..., : len(betas)] @ betas[: directions.shape[2]]
+    """The rest joints [24, 3] of a shape [S'], metres, cut to the components that the body has."""
+    return rest_joints(body, np.asarray(betas, dtype=float)[None, : body.shape_count])[0]
 
 
 def _rest_matrix(armature: bpy.types.Object, name: str | None) -> np.ndarray:
@@ -228,7 +227,8 @@ def apply_pose(
     one = pose.frames(frame)
     betas = np.asarray(one.betas)[0]
     pelvis = joints_of_shape(rig.body, betas)[0] + one.transl[0]
-    moved = betas if preview and armature.lsr1_body.is_ours else None
+    same = np.allclose(betas, rig.betas[: len(betas)], atol=1e-5)
+    moved = betas if preview and armature.lsr1_body.is_ours and not same else None
     apply_rotations(armature, rig, local_rotations(one)[0], pelvis, to_world, moved)
 
 

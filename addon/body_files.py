@@ -6,7 +6,6 @@ from functools import lru_cache
 from pathlib import Path
 
 import bpy
-import numpy as np
 
 from ..lsr1_solver import BodyModel, load_body_model
 
@@ -26,9 +25,3 @@ def body_model(path: str = "") -> BodyModel:
 def _load(path: str | None, changed: float) -> BodyModel:
     """``changed`` is the file's time: a file that was replaced is read again."""
     return load_body_model(path, shape_count=SHAPE_COUNT)
-
-
-@lru_cache(maxsize=4)
-def joint_basis(body: BodyModel) -> tuple[np.ndarray, np.ndarray]:
-    """The mean body's joints [24, 3] and their change with the betas [24, 3, S], metres."""
-    return body.J_regressor @ body.v_template, np.einsum("jv,vcs->jcs", body.J_regressor, body.shapedirs)

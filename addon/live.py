@@ -7,7 +7,8 @@ from dataclasses import replace
 import bpy
 
 from ..lsr1_solver import FitError, FitState
-from .fits import SceneFit, Snapshot, accept, restore, scene_fit, show_state, snapshot
+from .fits import SceneFit, Snapshot, accept, restore, scene_fit, show_state, snapshot, square_keypoints
+from .keypoint_store import keypoints_at
 
 # Steps from one place of the mouse to the next: the pose is never far away.
 _STEPS = 3
@@ -31,11 +32,7 @@ class LiveFit:
         if armature is None:
             return False
         try:
-            job = scene_fit(context, armature)
-            if self._state is not None:
-                job = replace(job, start=self._state.pose)
-            if self._known:
-                job = replace(job, start_here=True, steps=_STEPS)
+            job = self._next_job(context, armature)
             for state in job.states():
                 self._state = state
         except FitError:
@@ -43,6 +40,17 @@ class LiveFit:
         self._known, self._job = True, job
         show_state(context, job, self._state)
         return True
+
+    def _next_job(self, context: bpy.types.Context, armature: bpy.types.Object) -> SceneFit:
+        """The fit for the keypoints as they are now; camera and body stay the same during a drag."""
+        scene = context.scene
+        if self._job is None or self._state is None:
+            job = scene_fit(context, armature)
+        else:
+            points = square_keypoints(self._job.view, keypoints_at(scene, scene.frame_current))
+            problem = replace(self._job.problem, keypoints=points)
+            job = replace(self._job, problem=problem, start=self._state.pose)
+        return replace(job, start_here=True, steps=_STEPS) if self._known else job
 
     def accept(self, context: bpy.types.Context) -> str:
         """Keep the pose."""

@@ -216,7 +216,11 @@ def _knows_its_size(path: str, format: str) -> bool:
 
 def _take(scene: bpy.types.Scene, person: Keypoints2D, number: int) -> None:
     store(scene, person, person.image_size or render_size(scene))
-    scene.lsr1.keypoints.person = number + 1
+    held = scene.lsr1.keypoints
+    held.person = number + 1
+    numbers = person.frame_numbers
+    # A clip's first picture is at frame 1, also where its files are counted from 0.
+    held.start_frame = 1 if numbers is None else max(1, int(numbers[0]))
 
 
 def _what_was_read(scene: bpy.types.Scene, people: list[Keypoints2D], chosen: int) -> tuple[set[str], str]:
