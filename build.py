@@ -63,7 +63,7 @@ def dev(arguments: argparse.Namespace) -> int:
     if version not in folders:
         sys.exit("No such Blender has been started by this user. Found: " + (", ".join(folders) or "none"))
     print(f"Linked as {extension.link(folders[version])}")
-    print("Start Blender and enable LSR1 Body Fit in Preferences > Add-ons; after an edit: Reload Scripts.")
+    print("Start Blender and enable LSR1 Body Fit in Preferences > Add-ons; after an edit: off and on again.")
     return 0
 
 

@@ -76,7 +76,6 @@ def main_job() -> None:
     bpy.ops.lsr1.open_picture(filepath=str(sample / "walk.mp4"))
     bpy.context.scene.camera.data.lens = 1674 * 36 / 1920  # focal length and longer side in pixels
     bpy.ops.lsr1.import_keypoints(filepath=str(sample / "keypoints" / "cam02.0000.json"), format="BODY_25B")
-    bpy.context.scene.lsr1.settings.minimizer = "lm"
     bpy.ops.lsr1.fit_pose()
     assert 0 < bpy.context.scene.lsr1.result.percent < 3, "the fit is off by 3 % of the height or more"
 

@@ -65,7 +65,7 @@ def steps() -> Iterator[float]:
     assert not result().is_running, "Esc does not end the fit"
     assert pose() == rest, "a cancelled fit leaves something behind"
 
-    settings.minimizer, settings.steps = "lm", 60
+    settings.minimizer, settings.steps = "lsr1", 60
     yield from press("lsr1.fit_pose")
     yield from until_fitted()
     picture("fitted")

@@ -1,0 +1,38 @@
+"""Runs inside a Blender, as a program: looks at the file that `build.py demo` wrote.
+
+Usage: look.py BLEND
+"""
+
+import sys
+
+import bpy
+
+
+def pelvis() -> tuple[float, ...]:
+    """Where the body is in the world."""
+    body = next(thing for thing in bpy.data.objects if thing.type == "ARMATURE")
+    return tuple(body.matrix_world @ body.pose.bones[0].head)
+
+
+def main(path: str) -> None:
+    """Camera, picture, keyframes and the view, as somebody finds them who opens the file."""
+    bpy.ops.wm.open_mainfile(filepath=path)
+    scene = bpy.context.scene
+    background = scene.camera.data.background_images[0]
+    assert background.clip.filepath == "//walk.mp4", background.clip.filepath
+    assert scene.camera.data.show_background_images
+    assert (
+        tuple(background.clip.size) == (scene.render.resolution_x, scene.render.resolution_y) == (1080, 1920)
+    )
+    areas = [area for screen in bpy.data.screens for area in screen.areas if area.type == "VIEW_3D"]
+    assert {area.spaces.active.region_3d.view_perspective for area in areas} == {"CAMERA"}
+    places = []
+    for frame in (1, 50, 100):
+        scene.frame_set(frame)
+        places.append(pelvis())
+    assert len(set(places)) == 3, "the body does not move"
+    print("the demo is as described")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,88 @@
+"""The commands of build.py and of the README, run as a stranger runs them."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.blender.environments import INSIDE, each_blender, run_inside
+from tests.shared import REPOSITORY
+from tools import extension
+from tools.demo import some_blender
+from tools.environments import BLENDERS, Blender, UnavailableError
+
+SECONDS = 300
+
+
+def command(*arguments: str, tree: Path = REPOSITORY, home: Path | None = None) -> str:
+    """Run build.py and return what it says; it must succeed."""
+    environment = dict(os.environ) | ({"HOME": str(home)} if home else {})
+    environment.pop("XDG_CONFIG_HOME", None)
+    answer = subprocess.run(
+        [sys.executable, "build.py", *arguments],
+        cwd=tree,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=SECONDS,
+    )
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    assert "Traceback" not in answer.stdout + answer.stderr
+    return answer.stdout
+
+
+def test_the_readme_names_no_other_commands() -> None:
+    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"python build\.py (\w+)", text)) <= {"demo", "test", "package", "dev"}
+
+
+def test_help_names_every_command() -> None:
+    assert {"demo", "test", "package", "dev"} <= set(re.findall(r"\w+", command("--help")))
+
+
+def test_package_writes_the_zip_and_validates_it() -> None:
+    said = command("package")
+    version = extension.manifest()["version"]
+    assert f"lsr1_body_fit-{version}.zip" in said
+    assert (REPOSITORY / "dist" / f"lsr1_body_fit-{version}.zip").is_file()
+    assert "Valid by" in said or "Not validated" in said
+
+
+def test_demo_writes_what_it_promises(tmp_path: Path) -> None:
+    try:
+        python = some_blender()
+    except UnavailableError as error:
+        pytest.skip(str(error))
+    said = command("demo", "--out", str(tmp_path / "demo"))
+    assert "100 frames, converged" in said
+    picture = np.asarray(Image.open(tmp_path / "demo" / "demo.png").convert("L"))
+    assert picture.shape == (1920, 1080)
+    assert np.std(picture) > 20
+    motion = np.load(tmp_path / "demo" / "pose.npz")
+    assert motion["poses"].shape[0] == motion["trans"].shape[0] == 100
+    blender = next(b for b in BLENDERS if f"bpy-{b.version}" in str(python))
+    look = [str(INSIDE / "look.py"), str(tmp_path / "demo" / "demo.blend")]
+    assert "as described" in run_inside(blender, look, tmp_path / "resources")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Blender's user folder is elsewhere on each system")
+@each_blender
+def test_dev_shows_an_edit_in_blender(blender: Blender, tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    copied = [*extension.packaged_files(), *extension.wheels(None), REPOSITORY / "build.py"]
+    copied += [REPOSITORY / "wheels.txt", *(REPOSITORY / "tools").glob("*.py")]
+    for path in copied:
+        target = tree / path.relative_to(REPOSITORY)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, target)
+    user_folder = tmp_path / ".config" / "blender" / blender.version
+    user_folder.mkdir(parents=True)
+    assert str(user_folder) in command("dev", tree=tree, home=tmp_path)
+    assert "the edit was seen" in run_inside(blender, [str(INSIDE / "linked.py"), str(tree)], user_folder)
