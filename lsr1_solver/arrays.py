@@ -36,3 +36,17 @@ def constant(values: np.ndarray, like: Array) -> Array:
 def device(array: Array) -> object:
     """Where the array lives; numpy before version 2, which Blender 4.2 has, doesn't say."""
     return "cpu" if type(array) is np.ndarray else array.device
+
+
+def at_least(array: Array, bound: float) -> Array:
+    """``max(array, bound)``; the standard's ``clip`` costs numpy twenty times as much on small arrays."""
+    if type(array) is np.ndarray:
+        return np.maximum(array, bound)
+    return array_namespace(array).clip(array, bound, None)
+
+
+def at_most(array: Array, bound: float) -> Array:
+    """``min(array, bound)``."""
+    if type(array) is np.ndarray:
+        return np.minimum(array, bound)
+    return array_namespace(array).clip(array, None, bound)

@@ -27,7 +27,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .arrays import Array, namespace
+from .arrays import Array, at_least, at_most, namespace
 from .errors import FitError
 from .minimizer import LeastSquares, NormalEquations, choose, norm
 
@@ -36,7 +36,8 @@ LEARNED_SR1 = Path(__file__).resolve().parents[1] / "assets" / "lsr1.npz"
 LARGEST_LOG_STEP = 2.0
 # A curvature p.q this small beside |p||q| says nothing (Nocedal & Wright 2006, eq. 6.26).
 DEGENERATE = 1e-8
-TINY = 1e-30
+# Lengths below this are zero, in single precision too.
+TINY = 1e-15
 # A coordinate of the learned vector, in units of the step's own: weights gone wild stay finite.
 LARGEST_LEARNED = 10.0
 # A subtraction takes at most this share of H along its vector.
@@ -135,7 +136,7 @@ class LearnedSR1:
 
     weights: Weights
     config: LearnedSR1Config = field(default_factory=LearnedSR1Config)
-    tolerance: float = 1e-5
+    tolerance: float = 1e-3
     name: str = "lsr1"
 
     def init(self, objective: LeastSquares, z: Array) -> LearnedSR1State:
@@ -214,7 +215,7 @@ class LearnedSR1:
         better = (decrease > 0) & ~state.converged
         settled = better & (decrease <= self.tolerance * energy) & (state.shrink[:, 0] >= 1.0)
         stuck = ~better & (state.shrink[:, 0] < 1e-6)
-        grown = xp.clip(3 * state.shrink, None, 1.0)
+        grown = at_most(3 * state.shrink, 1.0)
         return better, state.converged | settled | stuck, xp.where(better[:, None], grown, 0.3 * state.shrink)
 
     def direction(self, state: LearnedSR1State, g: Array) -> tuple[Array, tuple[Update, ...], Array]:
@@ -224,7 +225,7 @@ class LearnedSR1:
             p = q = xp.zeros_like(g)
             gamma, updates = state.gamma, ()
             if state.base is None:  # nothing is known of the curvature: a step of length one
-                gamma = gamma / xp.clip(norm(g), 1.0, None)[:, None]
+                gamma = gamma / at_least(norm(g), 1.0)[:, None]
         else:
             gamma, p, q = self._gamma(state), state.p, state.q
             # Without the oldest the rest need not be positive: a full memory starts afresh.
@@ -237,7 +238,7 @@ class LearnedSR1:
             updates = (*updates, update)
             Hg = Hg + update.sign * update.v * _dot(update.v, g)
         out = (hidden @ self.weights["step"])[..., 0] + self.weights["step_bias"]
-        log_step = xp.clip(self.config.alpha2 * out, -LARGEST_LOG_STEP, LARGEST_LOG_STEP)
+        log_step = at_most(at_least(self.config.alpha2 * out, -LARGEST_LOG_STEP), LARGEST_LOG_STEP)
         return gamma, updates, -self.config.alpha1 * xp.exp(log_step) * Hg
 
     def _gamma(self, state: LearnedSR1State) -> Array:
@@ -246,7 +247,7 @@ class LearnedSR1:
         if state.base is not None:
             return state.gamma
         assert state.p is not None and state.q is not None
-        pq, qq = _dot(state.p, state.q), xp.clip(_dot(state.q, state.q), TINY, None)
+        pq, qq = _dot(state.p, state.q), at_least(_dot(state.q, state.q), TINY**2)
         measured = xp.where(pq > 0, self.config.gamma * pq / qq, state.gamma)
         return measured if not state.updates else xp.minimum(measured, state.gamma)
 
@@ -255,7 +256,9 @@ class LearnedSR1:
     ) -> Update:
         """The skip connection's vector plus the learned one, added or subtracted: H stays positive."""
         xp = namespace(r)
-        learned = xp.clip((hidden @ self.weights["vector"])[..., 0], -LARGEST_LEARNED, LARGEST_LEARNED)
+        learned = at_most(
+            at_least((hidden @ self.weights["vector"])[..., 0], -LARGEST_LEARNED), LARGEST_LEARNED
+        )
         # In units in which v v^T is an inverse curvature: v ~ p / sqrt(p.q).
         v = learned * _rms(p) * _inverse_root(_dot(p, q), p, q)
         rq = _dot(r, q)
@@ -265,24 +268,34 @@ class LearnedSR1:
             sign = xp.where(rq < 0, -sign, sign)
         b = _multiply_inverse(gamma, updates, v)
         # H - v v^T is positive as long as v.H^-1 v < 1.
-        most = xp.where(sign < 0, LARGEST_CUT / xp.clip(_dot(v, b), LARGEST_CUT, None), xp.ones_like(sign))
+        most = xp.where(sign < 0, LARGEST_CUT / at_least(_dot(v, b), LARGEST_CUT), xp.ones_like(sign))
         v, b = v * xp.sqrt(most), b * xp.sqrt(most)
         return Update(sign, v, sign / (1 + sign * _dot(v, b)), b)
 
     def _encode(self, vectors: tuple[Array, ...]) -> Array:
         """Features of every coordinate. -> [B, n, hidden]."""
         xp = namespace(vectors[0])
-        _, p, Hq, g, q, _, Hg = vectors
+        columns = xp.stack(vectors, axis=-1)
+        length = xp.sqrt(xp.sum(columns * columns, axis=1))
+        scalars = _scalar_features(vectors, length)
         if self.config.scale_free:
-            columns = [v / xp.clip(_rms(v), TINY, None) for v in vectors]
-        else:
-            columns = list(vectors)
-        scalars = (_log_ratio(p, Hq), _log_ratio(p, Hg), _cosine(p, Hq), _cosine(g, q), _cosine(p, g))
-        columns.extend(xp.broadcast_to(s, g.shape) for s in scalars)
-        x = xp.stack(columns, axis=-1)
-        x = x @ self.weights["encoder1"] + self.weights["encoder1_bias"]
-        x = xp.clip(x, 0, None) @ self.weights["encoder2"] + self.weights["encoder2_bias"]
-        return xp.clip(x, 0, None)
+            columns = columns / at_least(length / columns.shape[1] ** 0.5, TINY)[:, None]
+        first, bias = self.weights["encoder1"], self.weights["encoder1_bias"]
+        # The scalars are the same for every coordinate: their share of the first layer is worked out once.
+        x = columns @ first[:VECTOR_FEATURES] + (scalars @ first[VECTOR_FEATURES:] + bias)[:, None]
+        x = at_least(x, 0.0) @ self.weights["encoder2"] + self.weights["encoder2_bias"]
+        return at_least(x, 0.0)
+
+
+def _scalar_features(vectors: tuple[Array, ...], length: Array) -> Array:
+    """Log ratios within +-5 and cosines of the vectors whose lengths [B, 7] are known. -> [B, 5]."""
+    xp = namespace(length)
+    _, p, Hq, g, q, _, _ = vectors
+    of_p, of_Hq, of_g, of_q, of_Hg = (length[:, i] + TINY for i in (1, 2, 3, 4, 6))
+    ratios = xp.log(xp.stack([of_p / of_Hq, of_p / of_Hg], axis=-1))
+    dots = xp.stack([xp.sum(p * Hq, axis=-1), xp.sum(g * q, axis=-1), xp.sum(p * g, axis=-1)], axis=-1)
+    cosines = dots / xp.stack([of_p * of_Hq, of_g * of_q, of_p * of_g], axis=-1)
+    return xp.concat([at_most(at_least(ratios, -5.0), 5.0), cosines], axis=-1)
 
 
 def _multiply(gamma: Array, updates: tuple[Update, ...], u: Array) -> Array:
@@ -322,17 +335,6 @@ def _from_base(base: Array | None, u: Array) -> Array:
 def _rms(v: Array) -> Array:
     xp = namespace(v)
     return xp.sqrt(xp.mean(v * v, axis=-1))[:, None]
-
-
-def _log_ratio(a: Array, b: Array) -> Array:
-    """[B, 1], within +-5; 0 before there is a step."""
-    xp = namespace(a)
-    return xp.clip(xp.log((_rms(a) + TINY) / (_rms(b) + TINY)), -5.0, 5.0)
-
-
-def _cosine(a: Array, b: Array) -> Array:
-    xp = namespace(a)
-    return _dot(a, b) / xp.clip((norm(a) * norm(b))[:, None], TINY, None)
 
 
 def load_learned_sr1(path: str | Path = LEARNED_SR1) -> LearnedSR1:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol, Self, TypeVar
 
-from .arrays import Array, namespace
+from .arrays import Array, at_least, at_most, namespace
 
 
 class Energy(Protocol):
@@ -147,8 +147,8 @@ class LevenbergMarquardt:
         model = objective.linearize(state.z + move)
         decrease = state.energy - model.energy
         better = (decrease > 0) & ~state.converged
-        gain = xp.clip(decrease / xp.clip(predicted, 1e-300, None), -1.0, 1.0)
-        damping = state.damping * xp.clip(1 - (2 * gain - 1) ** 3, 1 / 3, None)
+        gain = at_most(at_least(decrease / at_least(predicted, 1e-300), -1.0), 1.0)
+        damping = state.damping * at_least(1 - (2 * gain - 1) ** 3, 1 / 3)
         damping = xp.where(better, damping, state.damping * state.growth)
         settled = better & (decrease <= self.tolerance * model.energy)
         stuck = ~better & ((damping > 1e10) | (predicted <= 1e-12 * state.energy))
@@ -157,8 +157,8 @@ class LevenbergMarquardt:
             xp.where(better, model.energy, state.energy),
             state.converged | settled | stuck,
             model if xp.all(better) else model.where(better, state.model),
-            xp.clip(damping, 1e-6, 1e12),
-            xp.where(better, 2.0, xp.clip(2 * state.growth, None, 1e6)),
+            at_most(at_least(damping, 1e-6), 1e12),
+            xp.where(better, 2.0, at_most(2 * state.growth, 1e6)),
         )
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from .arrays import Array, device, namespace
+from .arrays import Array, at_least, device, namespace
 from .kinematics import KeypointChain, PosedChain, pose_chain, pull_back, row_jacobian
 from .limits import LimitResidual, limit_residual
 from .minimizer import choose
@@ -118,8 +118,7 @@ class Objective:
 
     def reprojection(self, points: Array) -> tuple[Array, Array, Array]:
         """Residuals [B, K, 2] in units of 1 % of the height, image-plane points [B, K, 2], depths [B, K]."""
-        xp = namespace(points)
-        depth = xp.clip(-points[..., 2], NEAREST, None)
+        depth = at_least(-points[..., 2], NEAREST)
         plane = points[..., :2] / depth[..., None]
         return (plane - self.target) / self.unit[:, None, None], plane, depth
 
@@ -150,7 +149,7 @@ class Objective:
         xp = namespace(points)
         weight = self.confidence_3d
         assert weight is not None and self.target_3d is not None
-        total = xp.clip(xp.sum(weight, axis=1), 1e-12, None)
+        total = at_least(xp.sum(weight, axis=1), 1e-12)
         difference = points - self.target_3d
         mean = xp.sum(weight[..., None] * difference, axis=1) / total[:, None]
         return difference - mean[:, None], weight
@@ -179,7 +178,7 @@ class Objective:
         eye = xp.eye(3, dtype=weight.dtype, device=device(weight))
         rows = row_jacobian(self.chain, posed, xp.broadcast_to(eye, (batch, count, 3, 3)))
         rows = xp.reshape(rows, (batch, count, 3, -1))
-        total = xp.clip(xp.sum(weight, axis=1), 1e-12, None)
+        total = at_least(xp.sum(weight, axis=1), 1e-12)
         mean = xp.sum(weight[..., None, None] * rows, axis=1) / total[:, None, None]
         rows = xp.sqrt(weight)[..., None, None] * (rows - mean[:, None])
         return xp.reshape(rows, (batch, 3 * count, -1))

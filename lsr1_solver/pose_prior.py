@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zipfile
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +34,11 @@ def load_pose_prior(path: str | Path = POSE_PRIOR) -> PosePrior:
 
     Raises FitError where the file is missing, damaged or no pose prior.
     """
-    path = Path(path)
+    return _load(Path(path))
+
+
+@cache
+def _load(path: Path) -> PosePrior:
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {key: np.asarray(file[key], dtype=np.float64) for key in _SHAPES}

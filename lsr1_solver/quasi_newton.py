@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .arrays import Array, namespace
+from .arrays import Array, at_least, at_most, namespace
 from .minimizer import Energy, choose, norm
 
 # A pair says nothing about curvature when it is this close to orthogonal (Nocedal & Wright 2006, eq. 6.26).
@@ -60,8 +60,8 @@ def _guarded_step(
     uphill = slope > -DEGENERATE * (norm(g) * norm(move))[:, None]
     move = xp.where(uphill, -g, move)
     slope = xp.where(uphill, -_dot(g, g), slope)[:, 0]
-    length = xp.clip(norm(move), 1e-300, None)
-    shortened = xp.clip(state.reach / length, None, 1.0)
+    length = at_least(norm(move), 1e-300)
+    shortened = at_most(state.reach / length, 1.0)
     move = move * shortened[:, None]
     z = state.z + move
     energy, gradient = objective.energy_and_gradient(z)
@@ -76,7 +76,7 @@ def _guarded_step(
         state.converged | settled | stuck,
         choose(better, gradient, g),
         (*state.pairs, (move, gradient - g))[-memory:],
-        xp.where(better, xp.maximum(state.reach, 2 * taken), xp.clip(0.3 * taken, 1e-12, None)),
+        xp.where(better, xp.maximum(state.reach, 2 * taken), at_least(0.3 * taken, 1e-12)),
     )
 
 
@@ -110,7 +110,7 @@ class LBFGS:
             q = q - alpha * y
             stack.append((s, y, rho, alpha))
         for _, y, rho, _ in reversed(stack):  # the newest valid pair sets the scale
-            scale = xp.where(rho > 0, 1 / xp.clip(rho * _dot(y, y), 1e-300, None), scale)
+            scale = xp.where(rho > 0, 1 / at_least(rho * _dot(y, y), 1e-300), scale)
         r = scale * q
         for s, y, rho, alpha in reversed(stack):
             r = r + s * (alpha - rho * _dot(y, r))
@@ -165,7 +165,7 @@ class SR1:
         xp = namespace(pairs[0][0])
         smallest: Array | None = None
         for s, y in pairs:
-            sy, yy = _dot(s, y), xp.clip(_dot(y, y), 1e-300, None)
+            sy, yy = _dot(s, y), at_least(_dot(y, y), 1e-300)
             step = xp.where(sy > 0, sy / yy, xp.full_like(sy, float("inf")))
             smallest = step if smallest is None else xp.minimum(smallest, step)
         assert smallest is not None

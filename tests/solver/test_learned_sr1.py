@@ -123,11 +123,10 @@ def test_energies_never_rise_whatever_the_weights(config: LearnedSR1Config) -> N
 @pytest.mark.parametrize("config", CONFIGS, ids=str)
 def test_a_problem_does_not_feel_its_batch(config: LearnedSR1Config) -> None:
     minimizer = LearnedSR1(weights(config, 0.3), config)
-    problem = quadratic()
-    together = run(minimizer, problem, np.zeros((4, 12)), 8)[-1]
-    for b in range(4):
-        alone = Quadratic(problem.M[b : b + 1], problem.b[b : b + 1])
-        assert np.allclose(run(minimizer, alone, np.zeros((1, 12)), 8)[-1].z, together.z[b], atol=1e-8)
+    z = np.array([[-1.2, 1.0], [0.0, 0.0], [3.0, -2.0]])
+    together = run(minimizer, rosenbrock(), z, 8)[-1]
+    for b in range(3):
+        assert np.allclose(run(minimizer, rosenbrock(), z[b : b + 1], 8)[-1].z, together.z[b], atol=1e-8)
 
 
 @pytest.mark.parametrize("n", [2, 7, 100])
