@@ -13,10 +13,10 @@ from .view import PersonView
 
 # A residual beyond this many units of 1 % of the height is no noise; at most so many points are dropped.
 OUTLIER, MOST_DROPPED = 4.0, 5
-# Energy a seen keypoint above which something is wrong: fits of clean points stay below it 99 times of 100.
-SUSPICIOUS = 1.5
+# Energy a seen keypoint above which something may be wrong: nine in ten fits of clean points stay below it.
+SUSPICIOUS = 1.0
 # A hypothesis must explain this much of the energy away to be believed.
-CONVINCING = 0.7
+CONVINCING = 0.8
 LEGS = ("hip", "knee", "ankle", "foot", "toe", "heel")
 ARMS = ("shoulder", "elbow", "wrist", "hand", "thumb", "index", "middle", "ring", "pinky")
 # Parts of landmark names; detectors swap whole limbs or their outer parts.

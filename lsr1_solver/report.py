@@ -12,7 +12,9 @@ from .fit_state import FitState
 
 
 class FrameReport(TypedDict):
-    """One frame: its number in the file, whether it has a pose of its own, its error, the points it lacks."""
+    """One frame: its number in the file, whether it has a pose of its own, its error, and its keypoints that
+    are missing, that were dropped as outliers, and whose sides were found swapped and put right.
+    """
 
     frame: int
     fitted: bool
@@ -20,6 +22,8 @@ class FrameReport(TypedDict):
     reprojection_percent: float | None
     energy: float | None
     missing: list[str]
+    dropped: list[str]
+    swapped: list[str]
 
 
 class Report(TypedDict):
@@ -84,7 +88,14 @@ def _frame(state: FitState, b: int) -> FrameReport:
         "reprojection_percent": None if pixels is None else 100 * pixels / float(state.person_height[b]),
         "energy": float(state.loss[b]) if fitted else None,
         "missing": list(keypoints.missing(b)),
+        "dropped": _names(state, state.dropped[b]),
+        "swapped": _names(state, state.swapped[b]),
     }
+
+
+def _names(state: FitState, chosen: np.ndarray) -> list[str]:
+    names = state.view.problem.keypoints.format.names
+    return [name for name, found in zip(names, chosen, strict=True) if found]
 
 
 def summary(figures: Report) -> str:
@@ -97,9 +108,19 @@ def summary(figures: Report) -> str:
         f"{figures['field_of_view_degrees']:.0f} degrees ({figures['camera']})",
         f"reprojection  {figures['reprojection_pixels']:.2f} px, "
         f"{figures['reprojection_percent']:.2f} % of the person's height",
+        *_doubts(figures),
         f"time          {figures['seconds']:.2f} s ({figures['minimizer']}, {figures['status']})",
     ]
     return "\n".join(lines)
+
+
+def _doubts(figures: Report) -> list[str]:
+    """A line about keypoints that were not believed, where there are any."""
+    dropped = sum(len(frame["dropped"]) for frame in figures["frames"])
+    swapped = sum(bool(frame["swapped"]) for frame in figures["frames"])
+    parts = [f"{dropped} outliers dropped"] * (dropped > 0)
+    parts += [f"left and right of a limb exchanged in {swapped} frames"] * (swapped > 0)
+    return [f"keypoints     {', '.join(parts)}"] if parts else []
 
 
 def write_report(path: Path, figures: Report) -> None:
