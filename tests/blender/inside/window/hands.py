@@ -14,6 +14,8 @@ from pathlib import Path
 import bpy
 
 WORK = Path("/work")
+ZIP = str(WORK / "extension.zip")
+SAMPLE = Path("/repository/assets/samples/walk")
 # A redraw without a GPU takes up to a tenth of a second.
 REDRAW = 0.3
 HOVER = 0.03
@@ -37,7 +39,7 @@ def drive(steps: Iterator[float]) -> None:
     bpy.context.preferences.view.show_splash = False
     # In the one window: a second one would lie over it.
     bpy.context.preferences.view.filebrowser_display_type = "SCREEN"
-    bpy.app.timers.register(step, first_interval=1.0)
+    bpy.app.timers.register(step, first_interval=1.0, persistent=True)
 
 
 def leave(code: int) -> None:
@@ -56,6 +58,12 @@ def view() -> tuple[bpy.types.Window, bpy.types.Area]:
     """The window and its 3D view."""
     window = bpy.context.window_manager.windows[0]
     return window, next(area for area in window.screen.areas if area.type == "VIEW_3D")
+
+
+def bones() -> list[tuple[float, ...]]:
+    """The matrices of the body's bones as they are."""
+    body = next(thing for thing in bpy.data.objects if thing.type == "ARMATURE")
+    return [tuple(value for row in bone.matrix for value in row) for bone in body.pose.bones]
 
 
 def region_of(area: bpy.types.Area, kind: str) -> bpy.types.Region:

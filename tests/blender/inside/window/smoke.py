@@ -6,24 +6,17 @@ from pathlib import Path
 
 import bpy
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 
-from hands import REDRAW, WORK, choose_file, drive, key, open_tab, picture, press
+from hands import REDRAW, SAMPLE, ZIP, bones, choose_file, drive, key, open_tab, picture, press
+from install import MODULE, assert_nothing_left, enabled, install, traces, uninstall
 
-MODULE = "bl_ext.user_default.lsr1_body_fit"
-SAMPLE = Path("/repository/assets/samples/walk")
 FIT_SECONDS = 60
 
 
 def result() -> bpy.types.PropertyGroup:
     """What the scene says about the fit."""
     return bpy.context.scene.lsr1.result
-
-
-def pose() -> list[tuple[float, ...]]:
-    """The bones' matrices as they are."""
-    body = next(thing for thing in bpy.data.objects if thing.type == "ARMATURE")
-    return [tuple(value for row in bone.matrix for value in row) for bone in body.pose.bones]
 
 
 def until_fitted() -> Iterator[float]:
@@ -36,16 +29,14 @@ def until_fitted() -> Iterator[float]:
 
 
 def steps() -> Iterator[float]:
-    """From the file to a fitted body, cancelled once, and undone with one stroke."""
-    bpy.ops.extensions.package_install_files(
-        filepath=str(WORK / "extension.zip"), repo="user_default", enable_on_install=True
-    )
-    assert MODULE in bpy.context.preferences.addons, "the extension was refused"
+    """From the zip to a fitted body, cancelled once, undone with one stroke; then nothing is left behind."""
+    before = traces()
+    install(ZIP)
     bpy.data.objects.remove(bpy.data.objects["Cube"])
     yield from open_tab("LSR1")
     yield from press("lsr1.add_body")
     picture("body")
-    rest = pose()
+    rest = bones()
 
     yield from press("lsr1.open_picture")
     yield from choose_file(SAMPLE / "walk.mp4")
@@ -63,18 +54,29 @@ def steps() -> Iterator[float]:
     picture("fitting")
     yield from key("ESC")
     assert not result().is_running, "Esc does not end the fit"
-    assert pose() == rest, "a cancelled fit leaves something behind"
+    assert bones() == rest, "a cancelled fit leaves something behind"
 
     settings.minimizer, settings.steps = "lsr1", 60
     yield from press("lsr1.fit_pose")
     yield from until_fitted()
     picture("fitted")
     assert 0 < result().percent < 3, f"the fit is off by {result().percent} % of the height"
-    assert pose() != rest
+    assert bones() != rest
 
     yield from key("Z", ctrl=True)
     picture("undone")
-    assert pose() == rest, "one undo does not bring the pose back"
+    assert bones() == rest, "one undo does not bring the pose back"
+
+    bpy.ops.preferences.addon_disable(module=MODULE)
+    yield REDRAW
+    assert_nothing_left(before, "classes", "operators", "properties", "handlers", "menus")
+    bpy.ops.preferences.addon_enable(module=MODULE)
+    yield REDRAW
+    assert enabled(), "the extension could not be enabled a second time"
+    uninstall()
+    yield REDRAW
+    assert_nothing_left(before)
+    picture("uninstalled")
 
 
 drive(steps())
