@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -38,9 +39,48 @@ def command(*arguments: str, tree: Path = REPOSITORY, home: Path | None = None) 
     return answer.stdout
 
 
-def test_the_readme_names_no_other_commands() -> None:
+def readme_commands() -> list[str]:
+    """The lines of the README's shell blocks, without their comments."""
     text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-    assert set(re.findall(r"python build\.py (\w+)", text)) <= {"demo", "test", "package", "dev"}
+    blocks = re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    whole = [block.replace("\\\n", " ") for block in blocks]
+    lines = [line.partition("#")[0].strip() for block in whole for line in block.splitlines()]
+    return [line for line in lines if line]
+
+
+BUILD = re.compile(r"python build\.py (demo|test|package|dev)\b")
+NOT_OURS = re.compile(r"(git clone|cd) ")
+
+
+def test_every_command_of_the_readme_runs(tmp_path: Path) -> None:
+    """Those of build.py have tests of their own; the solver's are run where they may write."""
+    (tmp_path / "assets").symlink_to(REPOSITORY / "assets", target_is_directory=True)
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    for line in readme_commands():
+        if BUILD.match(line) or NOT_OURS.match(line):
+            continue
+        assert line.startswith("python -m lsr1_solver "), f"no test runs {line!r}"
+        words = [sys.executable, *shlex.split(line)[1:]]
+        answer = subprocess.run(
+            words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=SECONDS
+        )
+        assert answer.returncode == 0, f"{line}\n{answer.stderr}"
+
+
+def test_every_piece_of_python_in_the_readme_runs() -> None:
+    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    pieces = re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    assert pieces
+    for piece in pieces:
+        answer = subprocess.run(
+            [sys.executable, "-c", piece],
+            cwd=REPOSITORY,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=SECONDS,
+        )
+        assert answer.returncode == 0, f"{piece}\n{answer.stderr}"
 
 
 def test_help_names_every_command() -> None:
