@@ -29,7 +29,7 @@ import numpy as np
 
 from .arrays import Array, at_least, at_most, namespace
 from .errors import FitError
-from .minimizer import LeastSquares, NormalEquations, choose, norm
+from .minimizer import Factor, LeastSquares, NormalEquations, choose, norm
 
 LEARNED_SR1 = Path(__file__).resolve().parents[1] / "assets" / "lsr1.npz"
 # Log step sizes stay within this: e^2 is a factor of seven.
@@ -104,7 +104,7 @@ class Update:
 class LearnedSR1State:
     """Best points [B, n] and their gradients; H by its vectors, identity and base; the last trial's pair.
 
-    ``model`` is the Gauss-Newton model of the first step, None afterwards; ``base`` S [B, n, n] or None;
+    ``model`` is the Gauss-Newton model of the first step, None afterwards; ``base`` S or None;
     ``gamma`` [B, 1]; up to L ``updates``; ``p``, ``q`` [B, n] in the base's coordinates, None
     before the first step; ``shrink`` [B, 1] is 1 until a step fails.
     """
@@ -114,7 +114,7 @@ class LearnedSR1State:
     converged: Array
     gradient: Array
     model: NormalEquations | None
-    base: Array | None
+    base: Factor | None
     gamma: Array
     updates: tuple[Update, ...]
     p: Array | None
@@ -260,7 +260,8 @@ class LearnedSR1:
             at_least((hidden @ self.weights["vector"])[..., 0], -LARGEST_LEARNED), LARGEST_LEARNED
         )
         # In units in which v v^T is an inverse curvature: v ~ p / sqrt(p.q).
-        v = learned * _rms(p) * _inverse_root(_dot(p, q), p, q)
+        size = norm(p)[:, None] / p.shape[1] ** 0.5
+        v = learned * size * _inverse_root(_dot(p, q), p, q)
         rq = _dot(r, q)
         sign = xp.ones_like(rq)
         if self.config.skip:
@@ -322,19 +323,14 @@ def _inverse_root(product: Array, a: Array, b: Array) -> Array:
     return xp.where(valid, 1 / xp.sqrt(xp.where(valid, size, xp.ones_like(size))), xp.zeros_like(size))
 
 
-def _to_base(base: Array | None, u: Array) -> Array:
+def _to_base(base: Factor | None, u: Array) -> Array:
     """``S^T u``."""
-    return u if base is None else (u[:, None, :] @ base)[:, 0]
+    return u if base is None else base.transposed_times(u)
 
 
-def _from_base(base: Array | None, u: Array) -> Array:
+def _from_base(base: Factor | None, u: Array) -> Array:
     """``S u``."""
-    return u if base is None else (base @ u[..., None])[..., 0]
-
-
-def _rms(v: Array) -> Array:
-    xp = namespace(v)
-    return xp.sqrt(xp.mean(v * v, axis=-1))[:, None]
+    return u if base is None else base.times(u)
 
 
 def load_learned_sr1(path: str | Path = LEARNED_SR1) -> LearnedSR1:

@@ -21,6 +21,18 @@ class Energy(Protocol):
         ...
 
 
+class Factor(Protocol):
+    """``S`` with ``S S^T = H^-1`` of B matrices, known by what it does to vectors [B, n]."""
+
+    def times(self, u: Array) -> Array:
+        """``S u``."""
+        ...
+
+    def transposed_times(self, u: Array) -> Array:
+        """``S^T u``."""
+        ...
+
+
 class NormalEquations(Protocol):
     """A least-squares model of B functions about a point."""
 
@@ -38,8 +50,8 @@ class NormalEquations(Protocol):
         """``-(H + damping I)^-1 gradient``; ``damping`` [B] -> [B, n]."""
         ...
 
-    def inverse_factor(self) -> Array | None:
-        """``S`` [B, n, n] with ``S S^T`` the inverse of H, or None where that is too large to form."""
+    def inverse_factor(self) -> Factor | None:
+        """``S`` with ``S S^T`` the inverse of H, or None where that is too large to work out."""
         ...
 
     def where(self, mask: Array, other: Self) -> Self:

@@ -202,8 +202,8 @@ class Linearization:
             self.prior_weight,
         )
 
-    def inverse_factor(self) -> Array:
-        """``S`` [B, n, n], ``S S^T = (w I + J^T J)^-1``, by one Cholesky factor of the smaller Gram matrix.
+    def inverse_factor(self) -> DenseFactor | LowRankFactor:
+        """``S`` with ``S S^T = (w I + J^T J)^-1``, by one Cholesky factor of the smaller Gram matrix.
 
         With ``K = J / sqrt(w)`` and ``I + K K^T = L L^T``: ``S = (I - K^T (L L^T + L^T)^-1 K) / sqrt(w)``. A
         prior weight of zero is taken as one hundredth: J alone need not have full rank.
@@ -213,12 +213,13 @@ class Linearization:
         root = max(self.prior_weight, 0.01) ** 0.5
         K = self.J / root
         transposed = xp.matrix_transpose(K)
-        eye = xp.eye(n, dtype=K.dtype, device=device(K))
+        eye = xp.eye(min(m, n), dtype=K.dtype, device=device(K))
         if m >= n:  # (C C^T)^-1 = C^-T C^-1
-            return xp.matrix_transpose(xp.linalg.inv(xp.linalg.cholesky(eye + transposed @ K))) / root
-        gram = eye[:m, :m] + K @ transposed
-        inner = xp.linalg.solve(gram + xp.matrix_transpose(xp.linalg.cholesky(gram)), K)
-        return (eye - transposed @ inner) / root
+            C = xp.linalg.cholesky(eye + transposed @ K)
+            return DenseFactor(xp.matrix_transpose(xp.linalg.inv(C)) / root)
+        gram = eye + K @ transposed
+        inner = xp.linalg.inv(gram + xp.matrix_transpose(xp.linalg.cholesky(gram)))
+        return LowRankFactor(K, inner, root)
 
     def solve(self, damping: Array) -> Array:
         """The step ``-(J^T J + (w + damping) I)^-1 gradient``, [B, n], by the smaller of the two systems.
@@ -236,3 +237,37 @@ class Linearization:
             return -xp.linalg.solve(c * eye + transposed @ self.J, g)[..., 0]
         inner = xp.linalg.solve(c * eye + self.J @ transposed, self.J @ g)
         return -((g - transposed @ inner) / c)[..., 0]
+
+
+@dataclass(frozen=True, eq=False)
+class DenseFactor:
+    """A factor as a matrix, ``S`` [B, n, n]."""
+
+    S: Array
+
+    def times(self, u: Array) -> Array:
+        """``S u``; ``u`` [B, n]."""
+        return (self.S @ u[..., None])[..., 0]
+
+    def transposed_times(self, u: Array) -> Array:
+        """``S^T u``; ``u`` [B, n]."""
+        return (u[:, None, :] @ self.S)[:, 0]
+
+
+@dataclass(frozen=True, eq=False)
+class LowRankFactor:
+    """A factor ``S = (I - K^T M K) / root`` by its parts: ``K`` [B, m, n], ``inner`` M [B, m, m], m < n."""
+
+    K: Array
+    inner: Array
+    root: float
+
+    def times(self, u: Array) -> Array:
+        """``S u``; ``u`` [B, n]."""
+        v = self.inner @ (self.K @ u[..., None])
+        return (u - (namespace(u).matrix_transpose(self.K) @ v)[..., 0]) / self.root
+
+    def transposed_times(self, u: Array) -> Array:
+        """``S^T u``; ``u`` [B, n]."""
+        v = namespace(u).matrix_transpose(self.inner) @ (self.K @ u[..., None])
+        return (u - (namespace(u).matrix_transpose(self.K) @ v)[..., 0]) / self.root

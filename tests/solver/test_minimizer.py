@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from lsr1_solver.minimizer import Adam, LevenbergMarquardt, Minimizer, MinimizerState, State
+from lsr1_solver.objective import DenseFactor
 from lsr1_solver.quasi_newton import LBFGS, SR1
 
 MINIMIZERS = (LevenbergMarquardt(), LBFGS(tolerance=0), SR1(tolerance=0), Adam())
@@ -23,8 +24,9 @@ class LeastSquaresModel:
         H = np.swapaxes(self.J, 1, 2) @ self.J + damping[:, None, None] * np.eye(self.J.shape[2])
         return -np.linalg.solve(H, self.gradient[..., None])[..., 0]
 
-    def inverse_factor(self) -> np.ndarray:
-        return np.swapaxes(np.linalg.inv(np.linalg.cholesky(np.swapaxes(self.J, 1, 2) @ self.J)), 1, 2)
+    def inverse_factor(self) -> DenseFactor:
+        inverse = np.linalg.inv(np.linalg.cholesky(np.swapaxes(self.J, 1, 2) @ self.J))
+        return DenseFactor(np.swapaxes(inverse, 1, 2))
 
     def where(self, mask: np.ndarray, other: "LeastSquaresModel") -> "LeastSquaresModel":
         return LeastSquaresModel(

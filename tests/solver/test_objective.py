@@ -121,7 +121,10 @@ def test_both_systems_give_the_damped_newton_step(rows: int) -> None:
 def test_the_inverse_factor_is_one(rows: int) -> None:
     linear = objective().linearize(objective().start())
     J = np.random.default_rng(0).normal(size=(3, rows, 85))
-    S = replace(linear, J=J, prior_weight=0.3).inverse_factor()
+    factor = replace(linear, J=J, prior_weight=0.3).inverse_factor()
+    columns = np.eye(85)[:, None] * np.ones((3, 1))
+    S = np.stack([factor.times(e) for e in columns], axis=-1)
+    assert np.allclose(np.stack([factor.transposed_times(e) for e in columns], axis=1), S)
     H = 0.3 * np.eye(85) + np.swapaxes(J, 1, 2) @ J
     assert np.allclose(S @ np.swapaxes(S, 1, 2) @ H, np.eye(85), atol=1e-8)
 
