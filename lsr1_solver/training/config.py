@@ -26,8 +26,9 @@ class PoseConfig:
     ``count`` poses, a ``strong`` share of them changed a lot; ``interpolated`` and ``mixed`` (upper body of
     one with the lower body of another) shares; ``exchanged`` the share of limbs that a strong change takes
     from other poses; noise in radians, from and to; ``tilted`` the share of the strong ones that lean by
-    ``tilt`` radians; ``posed`` the share of seated and kneeling poses. Poses less likely under the prior than
-    all but ``implausible`` of the captured ones are rejected.
+    ``tilt`` radians; ``pelvis_tip`` radians by which people and sources differ in how level a pelvis is;
+    ``posed`` the share of seated and kneeling poses. Poses less likely under the prior than all but
+    ``implausible`` of the captured ones are rejected.
     """
 
     count: int = 600_000
@@ -39,6 +40,7 @@ class PoseConfig:
     strong_noise: tuple[float, float] = (0.09, 0.16)
     tilted: float = 0.2
     tilt: float = 0.35
+    pelvis_tip: float = 0.0
     posed: float = 0.06
     implausible: float = 0.001
 

@@ -116,6 +116,7 @@ class _Maker:
         low, high = np.where(strong[:, None], config.strong_noise, config.mild_noise).T
         size = random.uniform(low, high)[:, None, None]
         poses = axis_angle_to_matrix(size * random.standard_normal((count, JOINT_COUNT, 3))) @ poses
+        self._tip_pelvis(poses)
         tilted = strong & (random.uniform(size=count) < config.tilted)
         tilt = config.tilt * random.standard_normal((int(tilted.sum()), 3)) * [1.0, 0.0, 1.0]
         poses[tilted, 0] = axis_angle_to_matrix(tilt) @ poses[tilted, 0]
@@ -127,6 +128,13 @@ class _Maker:
         half = self.random.uniform(size=count) < 0.5
         poses[half] = mirror_rotations(poses[half])
         return poses
+
+    def _tip_pelvis(self, poses: np.ndarray) -> None:
+        """Tip every pelvis forwards or back between legs and spine that stay as they are."""
+        tip = self.config.pelvis_tip * self.random.standard_normal(len(poses))
+        poses[:, 0] = poses[:, 0] @ _about(0, tip)
+        for joint in _joints("left_hip", "right_hip", "spine1"):
+            poses[:, joint] = _about(0, -tip) @ poses[:, joint]
 
     def _pose_legs(self, poses: np.ndarray, rows: np.ndarray) -> None:
         """Seat the rows of ``poses`` or make them kneel: their legs bent within a living joint's limits."""
