@@ -12,7 +12,7 @@ from .body_model import BodyPose
 from .clip import ACCELERATION_SIGMA, ClipObjective, bridge_gaps
 from .errors import FitError
 from .fit_state import FitState, FitStatus
-from .hypotheses import CONVINCING, SUSPICIOUS, SWAPPED_LIMBS, exchanged, outliers
+from .hypotheses import CONVINCING, DROPPED_COST, SUSPICIOUS, SWAPPED_LIMBS, exchanged, outliers
 from .initializer import Initializer
 from .learned_sr1 import load_learned_sr1
 from .minimizer import Adam, LevenbergMarquardt, Minimizer, MinimizerState, State
@@ -184,7 +184,8 @@ class _Stages:
         drop = outliers(state.view, residual)
         frames = np.flatnonzero(drop.any(axis=1))
         view = state.view.without(drop)
-        return (yield from self._read_anew(state, view, initializer, frames, np.inf))
+        limit = state.loss[frames] - DROPPED_COST * drop[frames].sum(axis=1)
+        return (yield from self._read_anew(state, view, initializer, frames, limit))
 
     def with_sides_exchanged(
         self, state: FitState, initializer: Initializer, parts: tuple[str, ...]
@@ -193,17 +194,22 @@ class _Stages:
         seen = np.sum(state.view.confidence > 0, axis=1)
         frames = np.flatnonzero(state.loss > SUSPICIOUS * np.maximum(seen, 1))
         view = state.view.reordered(frames, exchanged(state.view, parts))
-        return (yield from self._read_anew(state, view, initializer, frames, CONVINCING))
+        return (yield from self._read_anew(state, view, initializer, frames, CONVINCING * state.loss[frames]))
 
     def _read_anew(
-        self, state: FitState, view: PersonView, initializer: Initializer, frames: np.ndarray, limit: float
+        self,
+        state: FitState,
+        view: PersonView,
+        initializer: Initializer,
+        frames: np.ndarray,
+        limit: np.ndarray,
     ) -> Progress:
-        """Fit some frames from the start in another view of them; kept below ``limit`` times their energy."""
+        """Fit some ``frames`` [F] anew in another view; kept where the energy is below ``limit`` [F]."""
         if not len(frames):
             return state
         objective, z = view.objective(initializer_start(view, initializer, frames))
         *_, (z, loss, _) = self.minimise([objective], [z])
-        better = loss < limit * state.loss[frames]
+        better = loss < limit
         kept = frames[better]
         merged_z, merged_loss = state.z.copy(), state.loss.copy()
         merged_z[kept], merged_loss[kept] = z[better], loss[better]

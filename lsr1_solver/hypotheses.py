@@ -12,11 +12,13 @@ import numpy as np
 from .view import PersonView
 
 # A residual beyond this many units of 1 % of the height is no noise; at most so many points are dropped.
-OUTLIER, MOST_DROPPED = 4.0, 5
+OUTLIER, MOST_DROPPED = 6.0, 5
+# What leaving a point out costs: the fit of the rest must gain more than this for each.
+DROPPED_COST = 8.0
 # Energy a seen keypoint above which something may be wrong: nine in ten fits of clean points stay below it.
 SUSPICIOUS = 1.0
 # A hypothesis must explain this much of the energy away to be believed.
-CONVINCING = 0.8
+CONVINCING = 0.65
 LEGS = ("hip", "knee", "ankle", "foot", "toe", "heel")
 ARMS = ("shoulder", "elbow", "wrist", "hand", "thumb", "index", "middle", "ring", "pinky")
 # Parts of landmark names; detectors swap whole limbs or their outer parts.
