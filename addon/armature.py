@@ -19,7 +19,7 @@ from mathutils import Euler, Matrix, Quaternion
 from ..lsr1_solver import SMPL_PARENTS, BodyModel, BodyPose, FitError, rest_joints
 from ..lsr1_solver.body_model import local_rotations
 from ..lsr1_solver.rotation import matrix_to_axis_angle
-from .body_files import body_model
+from .body_files import body_model, soles
 from .rig_names import bone_names
 
 # From the solver's y up to Blender's z up: (x, y, z) -> (x, -z, y).
@@ -176,6 +176,8 @@ def bone_channels(
     turn, affine = rig.place(to_world)
     wanted = joints_of_shape(rig.body, rig.betas if betas is None else betas)
     moved = joints_of_shape(rig.body, rig.betas) - wanted
+    if betas is not None:  # the mesh keeps its soles on the origin
+        moved = moved + np.array([0.0, soles(rig.body, rig.betas) - soles(rig.body, betas), 0.0])
     G: list[np.ndarray] = []
     posed: list[np.ndarray] = []
     basis, location = np.empty_like(local), np.zeros(local.shape[:-1])

@@ -12,7 +12,7 @@ from mathutils import Matrix, Vector
 from ..lsr1_solver import SMPL_JOINT_NAMES, SMPL_PARENTS, BodyModel, BodyPose, FitError
 from ..lsr1_solver.body_model import local_rotations
 from .armature import Y_UP_TO_Z_UP, apply_pose, joints_of_shape
-from .body_files import SHAPE_COUNT, body_model
+from .body_files import SHAPE_COUNT, body_model, soles
 from .body_mesh import make_mesh, set_correctives, shape_keys_of
 
 NAME = "LSR1 Body"
@@ -34,7 +34,7 @@ def add_body(context: bpy.types.Context, model_file: str = "") -> bpy.types.Obje
     """
     body = body_model(model_file)
     armature = bpy.data.objects.new(NAME, bpy.data.armatures.new(NAME))
-    mesh = bpy.data.objects.new(f"{NAME} Mesh", make_mesh(body, soles(body)))
+    mesh = bpy.data.objects.new(f"{NAME} Mesh", make_mesh(body))
     collection = _visible_collection(context)
     for obj in (armature, mesh):
         collection.objects.link(obj)
@@ -50,11 +50,6 @@ def add_body(context: bpy.types.Context, model_file: str = "") -> bpy.types.Obje
     context.view_layer.objects.active = armature
     context.view_layer.update()
     return armature
-
-
-def soles(body: BodyModel) -> float:
-    """How far below the solver's origin the mean body's soles are, metres: the armature stands on them."""
-    return -float(body.v_template[:, 1].min())
 
 
 def _visible_collection(context: bpy.types.Context) -> bpy.types.Collection:
@@ -93,7 +88,7 @@ def _make_bones(context: bpy.types.Context, armature: bpy.types.Object, body: Bo
 
 def _heads(body: BodyModel, betas: np.ndarray) -> np.ndarray:
     """Rest joints in armature space. [24, 3]."""
-    return joints_of_shape(body, betas) @ Y_UP_TO_Z_UP.T + np.array([0.0, 0.0, soles(body)])
+    return joints_of_shape(body, betas) @ Y_UP_TO_Z_UP.T + np.array([0.0, 0.0, soles(body, betas)])
 
 
 def _direction(joints: np.ndarray, j: int) -> np.ndarray:
@@ -159,6 +154,9 @@ def joints_to_shape(context: bpy.types.Context, armature: bpy.types.Object) -> b
     if not settings.is_ours or np.allclose(betas, settings.betas, atol=1e-6):
         return False
     heads = _heads(body_model(settings.model_file), betas)
+    check_visible(context, armature)
+    # Before the bones, so that whoever listens to their update finds nothing left to do.
+    settings.betas = tuple(betas)
     with edit_mode(context, armature):
         bones = armature.data.edit_bones
         for j, name in enumerate(SMPL_JOINT_NAMES):
@@ -168,8 +166,13 @@ def joints_to_shape(context: bpy.types.Context, armature: bpy.types.Object) -> b
             bones[name].head = heads[j]
             bones[name].tail = Vector(heads[j]) + way.normalized() * length
             bones[name].align_roll(roll)
-    settings.betas = tuple(betas)
     return True
+
+
+def check_visible(context: bpy.types.Context, armature: bpy.types.Object) -> None:
+    """FitError where the armature can't be seen: Blender then refuses its edit mode."""
+    if not armature.visible_get(view_layer=context.view_layer):
+        raise FitError(f"{armature.name} is hidden: show it, its bones can't be moved otherwise")
 
 
 @contextmanager
@@ -179,8 +182,7 @@ def edit_mode(context: bpy.types.Context, armature: bpy.types.Object) -> Iterato
     FitError where the armature can't be seen, which Blender asks for.
     """
     layer = context.view_layer
-    if not armature.visible_get(view_layer=layer):
-        raise FitError(f"{armature.name} is hidden: show it, its bones can't be moved otherwise")
+    check_visible(context, armature)
     active, mode = layer.objects.active, armature.mode
     layer.objects.active = armature
     with context.temp_override(active_object=armature, object=armature, selected_objects=[armature]):

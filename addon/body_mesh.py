@@ -7,7 +7,7 @@ import numpy as np
 
 from ..lsr1_solver import BodyModel
 from .armature import Y_UP_TO_Z_UP
-from .body_files import SHAPE_COUNT
+from .body_files import SHAPE_COUNT, sole_heights
 
 NAME = "LSR1 Body"
 SHAPE_RANGE = 5.0
@@ -16,10 +16,10 @@ _MEANINGS = {"open_body": {0: "stature", 1: "build"}}
 _SKIN = (0.62, 0.52, 0.45, 1.0)
 
 
-def make_mesh(body: BodyModel, soles: float) -> bpy.types.Mesh:
-    """The body at rest with its shape keys; ``soles`` metres are added to its height."""
+def make_mesh(body: BodyModel) -> bpy.types.Mesh:
+    """The body at rest with its shape keys, standing on the origin in every shape."""
     mesh = bpy.data.meshes.new(NAME)
-    base = _turned(body.v_template) + np.array([0.0, 0.0, soles])
+    base = _turned(body.v_template) + np.array([0.0, 0.0, sole_heights(body)[0]])
     faces = body.faces if body.quads is None else body.quads
     mesh.from_pydata(base, (), faces.tolist())
     if body.quads is not None and body.uv is not None:
@@ -75,7 +75,8 @@ def _make_shape_keys(mesh: bpy.types.Mesh, body: BodyModel, base: np.ndarray) ->
     owner.shape_key_add(name="Basis", from_mix=False)
     for s in range(min(body.shape_count, SHAPE_COUNT)):
         name = shape_key_name(body.name, s)
-        _add_key(owner, name, base + _turned(body.shapedirs[..., s]), SHAPE_RANGE)
+        lifted = np.array([0.0, 0.0, sole_heights(body)[1][s]])
+        _add_key(owner, name, base + _turned(body.shapedirs[..., s]) + lifted, SHAPE_RANGE)
     if body.posedirs is not None:
         for index in range(body.posedirs.shape[2]):
             # A rotation's entry differs from the identity's by at most 2.

@@ -120,8 +120,9 @@ def show_state(context: bpy.types.Context, job: SceneFit, state: FitState) -> No
     armature = context.scene.objects.get(job.armature)
     if armature is None:
         raise FitError(f"{job.armature} is no longer in the scene")
-    show_pose(armature, state.pose, to_world=job.view.to_world)
     result = context.scene.lsr1.result
+    result.is_preview = True
+    show_pose(armature, state.pose, to_world=job.view.to_world)
     result.iteration = state.iteration
     result.pixels = float(np.nanmean(_picture_error(job, state)))
     result.percent = state.reprojection_percent
@@ -138,6 +139,7 @@ def accept(context: bpy.types.Context, job: SceneFit, state: FitState) -> str:
     """Make a state the body's pose and shape, key it if asked, and report. Returns a line for the user."""
     scene = context.scene
     armature = scene.objects[job.armature]
+    scene.lsr1.result.is_preview = False
     set_shape(context, armature, np.asarray(state.pose.betas)[0])
     show_pose(armature, state.pose, to_world=job.view.to_world)
     if scene.lsr1.settings.insert_key:
@@ -189,6 +191,7 @@ def restore(scene: bpy.types.Scene, before: Snapshot) -> None:
     """Bring a body back to how it was, number by number."""
     armature = scene.objects.get(before.armature)
     if armature is None:
+        scene.lsr1.result.is_preview = False
         return
     for name, values in before.bones.items():
         bone = armature.pose.bones.get(name)
@@ -201,4 +204,5 @@ def restore(scene: bpy.types.Scene, before: Snapshot) -> None:
         if name in keys:
             keys[name].value = value
     result = scene.lsr1.result
+    result.is_preview = False
     result.iteration, result.pixels, result.percent = before.result

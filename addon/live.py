@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import bpy
 
-from ..lsr1_solver import FitError, FitState
+from ..lsr1_solver import FitError, FitState, FitStatus
+from .body import joints_to_shape
 from .fits import SceneFit, Snapshot, accept, restore, scene_fit, show_state, snapshot, square_keypoints
 from .keypoint_store import keypoints_at
 
@@ -52,10 +53,18 @@ class LiveFit:
             job = replace(self._job, problem=problem, start=self._state.pose)
         return replace(job, start_here=True, steps=_STEPS) if self._known else job
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether more steps would change nothing."""
+        return self._state is not None and self._state.status is FitStatus.CONVERGED
+
     def accept(self, context: bpy.types.Context) -> str:
         """Keep the pose."""
         return accept(context, self._job, self._state) if self._job and self._state else ""
 
     def cancel(self, context: bpy.types.Context) -> None:
-        """Bring the pose back."""
+        """Bring the pose back, and the rest bones that an accepted drag had moved."""
         restore(context.scene, self.before)
+        armature = context.scene.objects.get(self._armature)
+        if armature is not None:
+            joints_to_shape(context, armature)

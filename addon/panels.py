@@ -71,10 +71,11 @@ class LSR1_PT_keypoints(_Panel, bpy.types.Panel):
                 icon="RADIOBUT_ON" if chosen else "RADIOBUT_OFF",
                 emboss=False,
             ).person = number
-        column = layout.column()
-        column.prop(held, "size", text="Picture")
+        row = layout.row(align=True)
+        row.label(text="Picture")
+        row.prop(held, "size", text="")
         if count > 1:
-            column.prop(held, "start_frame")
+            layout.prop(held, "start_frame")
         _draw_mismatch(layout, scene)
         row = layout.row(align=True)
         row.operator("lsr1.swap_sides", text="Swap Sides")

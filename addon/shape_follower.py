@@ -18,7 +18,7 @@ _PAUSE = 0.15  # seconds
 
 def _behind(scene: bpy.types.Scene) -> list[bpy.types.Object]:
     """Bodies of ours whose bones stand for another shape than the mesh shows."""
-    if scene.lsr1.result.is_running:
+    if scene.lsr1.result.is_preview:
         return []
     return [
         obj
@@ -33,8 +33,11 @@ def _behind(scene: bpy.types.Scene) -> list[bpy.types.Object]:
 def _shape_may_have_changed(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph) -> None:
     if not depsgraph.id_type_updated("KEY") or bpy.app.timers.is_registered(_follow):
         return
-    if _behind(scene):
-        # Bones are moved in a mode of their own, which a handler must not change.
+    if not _behind(scene):
+        return
+    if bpy.app.background:
+        _follow()  # no timers run here, and no slider is being dragged
+    else:
         bpy.app.timers.register(_follow, first_interval=_PAUSE)
 
 

@@ -186,11 +186,10 @@ def summary(number: int, person: Keypoints2D) -> str:
     seen = person.confidence > 0
     xy, confidence = person.xy[seen], person.confidence[seen]
     low, high = xy.min(axis=0), xy.max(axis=0)
-    frames = f", {int(person.present.sum())} of {len(person)} frames" if len(person) > 1 else ""
-    return (
-        f"{number + 1}: {high[0] - low[0]:.0f} x {high[1] - low[1]:.0f} px at {low[0]:.0f}, {low[1]:.0f}, "
-        f"confidence {confidence.mean():.2f}{frames}"
-    )
+    frames = f", {int(person.present.sum())} frames" if len(person) > 1 else ""
+    width, height = high - low
+    place = f"{width:.0f} x {height:.0f} at {low[0]:.0f}, {low[1]:.0f}"
+    return f"{number + 1}: {place}, {confidence.mean():.0%} sure{frames}"
 
 
 def _people(scene: bpy.types.Scene, path: str, format: str) -> list[Keypoints2D]:

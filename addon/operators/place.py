@@ -73,9 +73,10 @@ Esc brings everything back"""
     def modal(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         """Every event: the mouse, a key, or a tick for Live."""
         if event.type == "TIMER":
-            if self._moved and self._live is not None:
+            live = self._live if self._dragged is not None else None
+            if live is not None and (self._moved or not live.is_settled):
                 self._moved = False
-                self._live.update(context)
+                live.update(context)
                 redraw(context)
             return {"RUNNING_MODAL"}
         if event.type in _PASSED_ON or not self._is_inside(event):

@@ -31,3 +31,7 @@ def in_window(driver: str, extension_zip: str, work: Path) -> None:
 
 def test_install_and_press_the_buttons(extension_zip: str, tmp_path: Path) -> None:
     in_window("smoke.py", extension_zip, tmp_path)
+
+
+def test_place_drag_save_and_disable(extension_zip: str, tmp_path: Path) -> None:
+    in_window("placing.py", extension_zip, tmp_path)
