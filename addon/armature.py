@@ -8,155 +8,15 @@ and rolls may be anything.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import lru_cache
-from itertools import permutations, product
-
 import bpy
 import numpy as np
 from mathutils import Euler, Matrix, Quaternion
 
-from ..lsr1_solver import SMPL_PARENTS, BodyModel, BodyPose, FitError, rest_joints
+from ..lsr1_solver import SMPL_PARENTS, BodyPose
 from ..lsr1_solver.body_model import local_rotations
 from ..lsr1_solver.rotation import matrix_to_axis_angle
-from .body_files import body_model, soles
-from .rig_names import bone_names
-
-# From the solver's y up to Blender's z up: (x, y, z) -> (x, -z, y).
-Y_UP_TO_Z_UP = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
-_UNEVEN_SCALE = 1e-3
-
-
-@dataclass(frozen=True, eq=False)
-class Rig:
-    """An armature seen as SMPL's joints.
-
-    ``bones`` [24] names (None: the rig has no such joint); ``rest`` [24, 4, 4] rest matrices in armature
-    space; ``above`` [24, 4, 4] what stands between a joint's SMPL parent and its bone at rest, other bones'
-    poses included; ``axes`` [3, 3] from the solver's axes to the armature's; ``unit`` armature units a metre;
-    ``origin`` [3] where the solver's origin is in armature space; ``world`` [4, 4] the object's matrix and
-    ``scale`` its uniform scale; ``betas`` the shape that the rest bones stand for.
-    """
-
-    bones: tuple[str | None, ...]
-    rest: np.ndarray
-    above: np.ndarray
-    axes: np.ndarray
-    unit: float
-    origin: np.ndarray
-    world: np.ndarray
-    scale: float
-    body: BodyModel
-    betas: np.ndarray
-
-    def place(self, to_world: Matrix | np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-        """From the solver's axes to armature space: rotations [..., 3, 3] and a [..., 4, 4] for metres.
-
-        A body scaled by its object is set that much farther from the camera: the picture stays the same.
-        None stands for the armature's own axes.
-        """
-        affine = np.eye(4)
-        if to_world is None:
-            affine[:3, :3], affine[:3, 3] = self.unit * self.axes, self.origin
-            return self.axes, affine
-        grown = np.diag([self.unit * self.scale] * 3 + [1.0])
-        affine = np.linalg.inv(self.world) @ _without_scale(np.array(to_world)) @ grown
-        return affine[..., :3, :3] / self.unit, affine
-
-
-def is_rig(armature: bpy.types.Object | None) -> bool:
-    """Whether the object is an armature with SMPL's joints. Cheap enough for a poll."""
-    if armature is None or armature.type != "ARMATURE":
-        return False
-    return not bone_names(armature.data.bones.keys())[1]
-
-
-def body_of(obj: bpy.types.Object | None) -> bpy.types.Object | None:
-    """The rig that an object is or belongs to (its mesh), or None."""
-    while obj is not None and not is_rig(obj):
-        obj = obj.parent
-    return obj
-
-
-def rig_of(armature: bpy.types.Object) -> Rig:
-    """Read an armature's rest pose. FitError where it is no SMPL rig, or its scale is uneven."""
-    if armature.type != "ARMATURE":
-        raise FitError(f"{armature.name} is no armature: choose an SMPL body, or add one")
-    if armature.mode == "EDIT":
-        raise FitError(f"{armature.name} is in Edit Mode: leave it first")
-    bones, lacking = bone_names(armature.data.bones.keys())
-    if lacking:
-        raise FitError(f"{armature.name} is no SMPL rig: it has no bone for {', '.join(lacking[:3])}")
-    world = np.array(armature.matrix_world)
-    scales = np.linalg.norm(world[:3, :3], axis=0)
-    if np.ptp(scales) > _UNEVEN_SCALE * scales.mean() or np.linalg.det(world[:3, :3]) <= 0:
-        raise FitError(f"{armature.name} is scaled unevenly or mirrored: apply its scale (Ctrl+A) first")
-    rest = np.stack([_rest_matrix(armature, name) for name in bones])
-    body, betas = body_model(armature.lsr1_body.model_file), np.array(armature.lsr1_body.betas)
-    joints = joints_of_shape(body, betas)
-    axes, unit = np.copy(Y_UP_TO_Z_UP), 1.0
-    if not armature.lsr1_body.is_ours:
-        axes, unit = _axes_and_unit(joints, rest[:, :3, 3])
-    origin = rest[0, :3, 3] - unit * axes @ joints[0]
-    above = np.stack([_above(armature, bones, j) for j in range(len(bones))])
-    return Rig(bones, rest, above, axes, unit, origin, world, float(scales.mean()), body, betas)
-
-
-def joints_of_shape(body: BodyModel, betas: np.ndarray) -> np.ndarray:
-    """The rest joints [24, 3] of a shape [S'], metres, cut to the components that the body has."""
-    return rest_joints(body, np.asarray(betas, dtype=float)[None, : body.shape_count])[0]
-
-
-def _rest_matrix(armature: bpy.types.Object, name: str | None) -> np.ndarray:
-    return np.eye(4) if name is None else np.array(armature.data.bones[name].matrix_local)
-
-
-def _above(armature: bpy.types.Object, bones: tuple[str | None, ...], joint: int) -> np.ndarray:
-    """From the SMPL parent's posed frame (the armature's, at the root) to the joint's rest frame."""
-    name = bones[joint]
-    if name is None:
-        return np.eye(4)
-    stop = bones[SMPL_PARENTS[joint]] if joint else None
-    bone = armature.data.bones[name]
-    matrix = Matrix.Identity(4)
-    while True:
-        parent = bone.parent
-        relative = parent.matrix_local.inverted() @ bone.matrix_local if parent else bone.matrix_local
-        matrix = relative @ matrix
-        if parent is None or parent.name == stop:
-            return np.array(matrix)
-        bone = parent
-        matrix = armature.pose.bones[bone.name].matrix_basis @ matrix
-
-
-@lru_cache(maxsize=1)
-def _right_turns() -> np.ndarray:
-    """The 24 rotations that take axes to axes. [24, 3, 3]."""
-    turns = [
-        np.eye(3)[list(order)] * np.array(signs)[:, None]
-        for order in permutations(range(3))
-        for signs in product((1.0, -1.0), repeat=3)
-    ]
-    return np.stack([turn for turn in turns if np.linalg.det(turn) > 0])
-
-
-def _axes_and_unit(joints: np.ndarray, heads: np.ndarray) -> tuple[np.ndarray, float]:
-    """Which way a foreign rig is up, and its units a metre, from where its joints are at rest.
-
-    The last two joints (hands) may be absent and are not asked.
-    """
-    a, b = joints[:22] - joints[0], heads[:22] - heads[0]
-    across = b.T @ a
-    axes = max(_right_turns(), key=lambda turn: float(np.sum(turn * across)))
-    size = float(np.linalg.norm(b) / np.linalg.norm(a))
-    return axes, 10.0 ** round(np.log10(size))
-
-
-def _without_scale(matrix: np.ndarray) -> np.ndarray:
-    """A camera sees along its axes whatever their length."""
-    out = matrix.astype(float)
-    out[..., :3, :3] /= np.linalg.norm(out[..., :3, :3], axis=-2, keepdims=True)
-    return out
+from .body_files import soles
+from .rig import Rig, joints_of_shape, rig_of
 
 
 def bone_channels(
@@ -175,9 +35,7 @@ def bone_channels(
     """
     turn, affine = rig.place(to_world)
     wanted = joints_of_shape(rig.body, rig.betas if betas is None else betas)
-    moved = joints_of_shape(rig.body, rig.betas) - wanted
-    if betas is not None:  # the mesh keeps its soles on the origin
-        moved = moved + np.array([0.0, soles(rig.body, rig.betas) - soles(rig.body, betas), 0.0])
+    moved = _moved_joints(rig, betas)
     G: list[np.ndarray] = []
     posed: list[np.ndarray] = []
     basis, location = np.empty_like(local), np.zeros(local.shape[:-1])
@@ -202,6 +60,15 @@ def bone_channels(
             location[..., j, :] = (_transposed(frame) @ shift[..., None])[..., 0]
         posed.append(matrix)
     return basis, location
+
+
+def _moved_joints(rig: Rig, betas: np.ndarray | None) -> np.ndarray:
+    """From the joints of a shape that the mesh shows to the rest bones [24, 3], metres."""
+    if betas is None:
+        return np.zeros((len(rig.bones), 3))
+    moved = joints_of_shape(rig.body, rig.betas) - joints_of_shape(rig.body, betas)
+    # The mesh keeps its soles on the origin.
+    return moved + np.array([0.0, soles(rig.body, rig.betas) - soles(rig.body, betas), 0.0])
 
 
 def _transposed(matrix: np.ndarray) -> np.ndarray:
@@ -289,7 +156,8 @@ def read_pose(
     ``to_world`` as there. What constraints add is not read.
     """
     rig = rig_of(armature)
-    local, pelvis = read_rotations(armature, rig, to_world)
+    shown = betas if armature.lsr1_body.is_ours else None
+    local, pelvis = read_rotations(armature, rig, to_world, shown)
     shape = (rig.betas if betas is None else betas)[None, : rig.body.shape_count]
     omega = matrix_to_axis_angle(local)
     transl = pelvis - joints_of_shape(rig.body, shape[0])[0]
@@ -297,9 +165,15 @@ def read_pose(
 
 
 def read_rotations(
-    armature: bpy.types.Object, rig: Rig, to_world: Matrix | np.ndarray | None = None
+    armature: bpy.types.Object,
+    rig: Rig,
+    to_world: Matrix | np.ndarray | None = None,
+    betas: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Joint rotations [24, 3, 3] in the parents' frames and the pelvis's place [3], in the solver's axes."""
+    """Joint rotations [24, 3, 3] in the parents' frames and the pelvis's place [3], in the solver's axes.
+
+    ``betas`` [S] where the mesh shows another shape than the rest bones stand for.
+    """
     turn, affine = rig.place(to_world)
     count = len(rig.bones)
     posed, G = np.empty((count, 3, 3)), np.empty((count, 3, 3))
@@ -315,5 +189,6 @@ def read_rotations(
         else:
             local[j] = rig.axes.T @ G[parent].T @ G[j] @ rig.axes
     head = rig.above[0] @ np.append(np.array(armature.pose.bones[rig.bones[0]].location), 1.0)
+    head[:3] -= rig.unit * G[0] @ rig.axes @ _moved_joints(rig, betas)[0]
     pelvis = np.linalg.solve(affine, head)[:3]
     return local, pelvis

@@ -11,9 +11,10 @@ from mathutils import Matrix, Vector
 
 from ..lsr1_solver import SMPL_JOINT_NAMES, SMPL_PARENTS, BodyModel, BodyPose, FitError
 from ..lsr1_solver.body_model import local_rotations
-from .armature import Y_UP_TO_Z_UP, apply_pose, joints_of_shape
+from .armature import apply_pose
 from .body_files import SHAPE_COUNT, body_model, soles
 from .body_mesh import make_mesh, set_correctives, shape_keys_of
+from .rig import Y_UP_TO_Z_UP, joints_of_shape
 
 NAME = "LSR1 Body"
 # The joint that a bone points to, where its first child is not the one; leaf bones go a way of their own.

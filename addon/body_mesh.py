@@ -6,8 +6,8 @@ import bpy
 import numpy as np
 
 from ..lsr1_solver import BodyModel
-from .armature import Y_UP_TO_Z_UP
 from .body_files import SHAPE_COUNT, sole_heights
+from .rig import Y_UP_TO_Z_UP
 
 NAME = "LSR1 Body"
 SHAPE_RANGE = 5.0

@@ -18,11 +18,12 @@ from ..lsr1_solver import (
     Keypoints2D,
     fit,
 )
-from .armature import read_pose, rig_of
+from .armature import read_pose
 from .body import mesh_of, set_shape, show_pose, shown_betas
 from .footage import View, render_size, scene_view
 from .keyframes import insert_keyframes, key_shape
 from .keypoint_store import keypoints_at
+from .rig import rig_of
 
 # Pictures whose proportions differ by less show the same view: rounding of odd sizes.
 _SAME_PROPORTIONS = 0.01

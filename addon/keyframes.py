@@ -11,8 +11,9 @@ from mathutils import Matrix
 from ..lsr1_solver import BodyPose
 from ..lsr1_solver.body_model import local_rotations
 from ..lsr1_solver.rotation import matrix_to_quaternion
-from .armature import bone_channels, joints_of_shape, rig_of
+from .armature import bone_channels
 from .body_mesh import corrective_name, corrective_values
+from .rig import joints_of_shape, rig_of
 
 # Blender's numbers for keyframe handles (auto clamped) and interpolation (Bezier).
 _AUTO_CLAMPED, _BEZIER = 4, 2

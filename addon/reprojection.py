@@ -9,9 +9,10 @@ import numpy as np
 
 from ..lsr1_solver import BodyModel, FitError, KeypointFormat, project
 from ..lsr1_solver.kinematics import BETAS_START, PELVIS, KeypointChain, keypoint_chain, pose_chain
-from .armature import read_rotations, rig_of
+from .armature import read_rotations
 from .body import mesh_of, shown_betas
 from .footage import View
+from .rig import rig_of
 
 
 @lru_cache(maxsize=4)
@@ -26,9 +27,11 @@ def body_points(armature: bpy.types.Object, view: View, layout: KeypointFormat) 
     """The body's keypoints in the picture, pixels [K, 2]; NaN where the body has no such point."""
     rig = rig_of(armature)
     chain, usable = _chain(rig.body, layout)
-    local, pelvis = read_rotations(armature, rig, view.to_world)
+    betas = shown_betas(armature)
+    shown = betas if armature.lsr1_body.is_ours else None
+    local, pelvis = read_rotations(armature, rig, view.to_world, shown)
     x = np.zeros((1, chain.size))
-    x[0, PELVIS], x[0, BETAS_START:] = pelvis, shown_betas(armature)[: chain.shape_count]
+    x[0, PELVIS], x[0, BETAS_START:] = pelvis, betas[: chain.shape_count]
     points = np.full((len(layout), 2), np.nan)
     points[usable] = view.to_picture(project(view.camera, pose_chain(chain, local[None], x).points)[0])
     return points

@@ -91,7 +91,7 @@ The picture stays the same"""
 
 def _up(armature: bpy.types.Object) -> np.ndarray:
     """Away from gravity [3] in the world: as the standing feet say, else as the body is above its feet."""
-    from ..armature import rig_of
+    from ..rig import rig_of
 
     rig = rig_of(armature)
     names = dict(zip(SMPL_JOINT_NAMES, rig.bones, strict=True))

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 import bpy
 
 from ...lsr1_solver import FitError
-from ..armature import body_of, is_rig
 from ..keypoint_store import has_keypoints
+from ..rig import body_of, is_rig
 
 NO_BODY = "There is no body: press Add Body, or select an SMPL armature"
 

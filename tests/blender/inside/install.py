@@ -36,9 +36,7 @@ def traces() -> dict[str, set[str]]:
 
 def is_ours(path: Path) -> bool:
     """Whether the extension brought this file."""
-    # Blender 4.2.0 itself keeps the wheels when the last extension goes.
-    wheel = "array_api" in str(path) and bpy.app.version >= (4, 3)
-    return IDENTIFIER in str(path) or wheel
+    return IDENTIFIER in str(path) or "array_api" in str(path)
 
 
 def enabled() -> bool:

@@ -25,7 +25,7 @@ def main(tree: Path) -> None:
     bpy.ops.preferences.addon_disable(module=MODULE)
     bpy.ops.preferences.addon_enable(module=MODULE)
     assert bpy.types.LSR1_PT_main.bl_label == "Edited", "the edit cannot be seen"
-    # Blender 4.2.0 as a module crashes at its end after a reload, with or without extensions.
+    # Blender 4.2 as a module crashes at its end after a reload, with or without extensions.
     if bpy.app.version >= (4, 3):
         bpy.ops.script.reload()
     assert MODULE in bpy.context.preferences.addons

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from lsr1_body_fit.addon import armature as rigs
 from lsr1_body_fit.addon import body as bodies
+from lsr1_body_fit.addon.rig import Y_UP_TO_Z_UP, is_rig, rig_of
 from lsr1_body_fit.addon.rig_names import NAMINGS
 from lsr1_body_fit.lsr1_solver import (
     SMPL_JOINT_NAMES,
@@ -25,7 +26,7 @@ from tests.shared import SHARED, needs_shared
 
 MODES = ("QUATERNION", "AXIS_ANGLE", "XYZ", "XZY", "YXZ", "YZX", "ZXY", "ZYX")
 CASE = SHARED / "cases" / "32_bone_roll_roundtrip"
-TURN = rigs.Y_UP_TO_Z_UP
+TURN = Y_UP_TO_Z_UP
 
 
 def random_pose(seed: int, spread: float = 0.5) -> BodyPose:
@@ -93,6 +94,8 @@ def test_preview_shows_the_shape_without_touching_rest_bones() -> None:
     vertices = skin(body, pose)[0] @ camera[:3, :3].T + camera[:3, 3]
     assert np.abs(world_vertices(bodies.mesh_of(armature)) - vertices).max() < 1e-3
     assert before == [bone.matrix_local for bone in armature.data.bones]
+    back = rigs.read_pose(armature, betas=bodies.shown_betas(armature), to_world=camera)
+    assert np.allclose(back.transl, pose.transl, atol=1e-5) and np.allclose(back.betas, pose.betas, atol=1e-6)
 
 
 def test_joints_follow_the_shape_and_keep_their_frames() -> None:
@@ -157,7 +160,7 @@ def test_case_32_any_tails_and_rolls(tails: str, rolled: bool, naming: int) -> N
     names = list(NAMINGS[naming])
     armature = armature_of(names, rig["parent"], rest, rolls, tails=tails)
     local = axis_angle_to_matrix(np.array(rig["pose_axis_angle_model_frame"]))
-    known = rigs.rig_of(armature)
+    known = rig_of(armature)
     assert np.allclose(known.axes, TURN) and known.unit == 1
     # The rig's own axes: where the rest pelvis is the solver's pelvis.
     root = np.array(rig["root"]) + known.axes.T @ (-known.origin)
@@ -193,14 +196,14 @@ def test_rigs_of_other_add_ons(unit: float, extra: str | None) -> None:
 def test_what_is_no_rig_says_so() -> None:
     armature = bpy.data.objects.new("a", bpy.data.armatures.new("a"))
     bpy.context.scene.collection.objects.link(armature)
-    assert not rigs.is_rig(armature)
+    assert not is_rig(armature)
     with pytest.raises(FitError, match="no bone for pelvis"):
-        rigs.rig_of(armature)
+        rig_of(armature)
     body = bodies.add_body(bpy.context)
     body.scale = (1, 2, 1)
     bpy.context.view_layer.update()
     with pytest.raises(FitError, match="scale"):
-        rigs.rig_of(body)
+        rig_of(body)
 
 
 def test_adding_leaves_mode_and_other_objects() -> None:

@@ -5,10 +5,10 @@ import time
 import bpy
 import numpy as np
 import pytest
-from lsr1_body_fit.addon import armature as rigs
 from lsr1_body_fit.addon import body as bodies
 from lsr1_body_fit.addon import keyframes
 from lsr1_body_fit.addon.body_mesh import make_mesh, set_correctives
+from lsr1_body_fit.addon.rig import Y_UP_TO_Z_UP
 from lsr1_body_fit.lsr1_solver import (
     SMPL_JOINT_NAMES,
     BodyPose,
@@ -121,6 +121,6 @@ def test_pose_correctives_follow_the_pose() -> None:
     evaluated = mesh.evaluated_get(bpy.context.evaluated_depsgraph_get()).to_mesh()
     shown = np.array([v.co for v in evaluated.vertices])
     feature = (rotations[1:] - np.eye(3)).ravel()
-    wanted = (body.v_template + small @ feature) @ rigs.Y_UP_TO_Z_UP.T
+    wanted = (body.v_template + small @ feature) @ Y_UP_TO_Z_UP.T
     wanted[:, 2] -= body.v_template[:, 1].min()
     assert np.abs(shown - wanted).max() < 1e-4
