@@ -6,6 +6,7 @@ they show.
 
 from __future__ import annotations
 
+import blf
 import bpy
 import gpu
 import numpy as np
@@ -20,7 +21,7 @@ from .operators.common import target
 from .overlay_data import Frame, Shapes, shapes
 from .reprojection import body_points_or_none, pose_signature
 
-_LINE_WIDTH = 2.0
+_LINE_WIDTH, _TEXT_SIZE = 2.0, 13.0  # pixels of the screen
 _LINES, _TRIANGLES = "POLYLINE_SMOOTH_COLOR", "SMOOTH_COLOR"
 
 
@@ -76,6 +77,16 @@ def _draw() -> None:
         drawn = _Drawn(signature, *_batches(made))
         _cache[region.as_pointer()] = drawn
     _show(drawn, region)
+    if 0 <= active < len(xy) and confidence[active] > 0:
+        _name(layout(scene).names[active], frame.to_region(xy[active]))
+
+
+def _name(name: str, place: np.ndarray) -> None:
+    """The active keypoint's name beside it."""
+    blf.size(0, _TEXT_SIZE)
+    blf.color(0, 1.0, 1.0, 1.0, 1.0)
+    blf.position(0, float(place[0]) + _TEXT_SIZE, float(place[1]) + _TEXT_SIZE / 2, 0)
+    blf.draw(0, name.replace("_", " "))
 
 
 def _shapes(

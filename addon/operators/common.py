@@ -78,3 +78,19 @@ def redraw(context: bpy.types.Context) -> None:
         for area in window.screen.areas:
             if area.type == "VIEW_3D":
                 area.tag_redraw()
+
+
+def over_panel(context: bpy.types.Context, event: bpy.types.Event) -> bool:
+    """Whether the mouse is over the sidebar of a 3D view, which lies over the view itself."""
+    regions = (
+        region
+        for area in context.window.screen.areas
+        if area.type == "VIEW_3D"
+        for region in area.regions
+        if region.type == "UI"
+    )
+    return any(
+        region.x <= event.mouse_x < region.x + region.width
+        and region.y <= event.mouse_y < region.y + region.height
+        for region in regions
+    )

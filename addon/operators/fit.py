@@ -8,7 +8,16 @@ import bpy
 
 from ...lsr1_solver import FitError, FitState
 from ..fits import SceneFit, Snapshot, accept, restore, scene_fit, show_state, snapshot, unseen_hips
-from .common import body_there, is_idle, keypoints_there, out_of_edit_modes, redraw, sentence, target
+from .common import (
+    body_there,
+    is_idle,
+    keypoints_there,
+    out_of_edit_modes,
+    over_panel,
+    redraw,
+    sentence,
+    target,
+)
 
 TIME_SLICE, TICK = 0.015, 0.01  # seconds
 # The view may be turned while a fit runs; everything else waits.
@@ -75,8 +84,7 @@ class LSR1_OT_fit_pose(bpy.types.Operator):
             self.report({"INFO"}, "Fit cancelled: everything is as it was")
             return {"CANCELLED"}
         if event.type != "TIMER":
-            in_view = context.region is not None and context.region.type == "WINDOW"
-            passed = event.type in _PASSED_ON or (event.type == "LEFTMOUSE" and not in_view)
+            passed = event.type in _PASSED_ON or (event.type == "LEFTMOUSE" and over_panel(context, event))
             return {"PASS_THROUGH"} if passed else {"RUNNING_MODAL"}
         try:
             if self._slice():

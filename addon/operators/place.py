@@ -12,7 +12,7 @@ from ..keypoint_store import has_keypoints, layout, points_at, row_at, set_point
 from ..live import LiveFit
 from ..overlay import camera_frame
 from ..overlay_data import Frame
-from .common import is_idle, redraw, target
+from .common import is_idle, over_panel, redraw, target
 
 # Without imported points: COCO's, with head, neck, hips and feet.
 NEW_LAYOUT = "HALPE_26"
@@ -25,6 +25,7 @@ GUIDED = (
 _NEAR = 14.0  # pixels of the screen within which a click takes hold of a point
 _UNSURE = 0.3
 _TICK = 1 / 60
+# The view may be moved and zoomed meanwhile.
 _PASSED_ON = {"MIDDLEMOUSE", "WHEELUPMOUSE", "WHEELDOWNMOUSE", "TRACKPADPAN", "TRACKPADZOOM"}
 _KEYS = "click: place or drag   Space: skip   Backspace: back   X: delete   C: sure or unsure   S: swap sides   Ctrl+Z: undo   Enter: done   Esc: cancel"  # noqa: E501 - one line of the header
 
@@ -79,8 +80,11 @@ Esc brings everything back"""
                 live.update(context)
                 redraw(context)
             return {"RUNNING_MODAL"}
-        if event.type in _PASSED_ON or not self._is_inside(event):
-            return {"PASS_THROUGH"} if self._dragged is None else {"RUNNING_MODAL"}
+        if event.type in _PASSED_ON:
+            return {"PASS_THROUGH"}
+        if self._dragged is None and not self._is_inside(context, event):
+            mouse = event.type in {"LEFTMOUSE", "MOUSEMOVE"} and over_panel(context, event)
+            return {"PASS_THROUGH"} if mouse else {"RUNNING_MODAL"}
         if event.type == "MOUSEMOVE" and self._dragged is not None:
             self._drag(context, event)
         elif event.type == "LEFTMOUSE":
@@ -114,9 +118,11 @@ Esc brings everything back"""
                 area.header_text_set(None)
         redraw(context)
 
-    def _is_inside(self, event: bpy.types.Event) -> bool:
+    def _is_inside(self, context: bpy.types.Context, event: bpy.types.Event) -> bool:
+        """Whether keys and clicks are the tool's: over its view, and not over the sidebar."""
         x, y = event.mouse_x - self._region.x, event.mouse_y - self._region.y
-        return 0 <= x < self._region.width and 0 <= y < self._region.height
+        inside = 0 <= x < self._region.width and 0 <= y < self._region.height
+        return inside and not over_panel(context, event)
 
     def _frame(self, context: bpy.types.Context) -> Frame | None:
         size = tuple(context.scene.lsr1.keypoints.size)

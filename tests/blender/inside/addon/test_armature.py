@@ -1,6 +1,7 @@
 """Poses go to the bones and come back: any roll, any rotation mode, any rig."""
 
 import json
+from pathlib import Path
 
 import bpy
 import numpy as np
@@ -23,6 +24,7 @@ from lsr1_body_fit.lsr1_solver.rotation import axis_angle_to_matrix, geodesic_an
 
 from tests.blender.inside.addon.rigs import armature_of, bone_heads, world_vertices
 from tests.shared import SHARED, needs_shared
+from tests.solver.smpl_files import random_smpl
 
 MODES = ("QUATERNION", "AXIS_ANGLE", "XYZ", "XZY", "YXZ", "YZX", "ZXY", "ZYX")
 CASE = SHARED / "cases" / "32_bone_roll_roundtrip"
@@ -214,3 +216,21 @@ def test_adding_leaves_mode_and_other_objects() -> None:
     bodies.set_shape(bpy.context, armature, np.ones(10))
     assert bpy.context.view_layer.objects.active == other
     assert armature.mode == other.mode == "OBJECT"
+
+
+def test_a_users_smpl_file_with_correctives(tmp_path: Path) -> None:
+    """A random body in SMPL's format: joints and mesh are the solver's, correctives follow the fit."""
+    numbers = random_smpl(vertex_count=200, seed=4)
+    path = tmp_path / "SMPL_NEUTRAL.npz"
+    np.savez(path, **numbers)
+    body, pose, camera = load_body_model(path), random_pose(7), camera_matrix()
+    assert body.posedirs is not None
+    armature = bodies.add_body(bpy.context, str(path))
+    mesh = bodies.mesh_of(armature)
+    assert mesh.data.shape_keys.key_blocks[1].name == "shape_01"
+    bodies.set_shape(bpy.context, armature, pose.betas[0])
+    bodies.show_pose(armature, pose, to_world=camera)
+    joints = posed_joints(body, pose)[0] @ camera[:3, :3].T + camera[:3, 3]
+    vertices = skin(body, pose)[0] @ camera[:3, :3].T + camera[:3, 3]
+    assert np.abs(bone_heads(armature, SMPL_JOINT_NAMES) - joints).max() < 1e-4
+    assert np.abs(world_vertices(mesh) - vertices).max() < 1e-3
