@@ -34,8 +34,9 @@ class Blender:
     requirements: tuple[str, ...]
 
 
+# The last 4.2: in the first one, reading a movie may end Blender, with or without extensions.
 BLENDERS = (
-    Blender("4.2", "3.11", ("bpy==4.2.0", "numpy==1.24.3")),
+    Blender("4.2", "3.11", ("bpy==4.2.23", "numpy==1.24.3")),
     Blender("5.0", "3.11", ("bpy==5.0.1", "numpy==1.26.4")),
     Blender("5.2", "3.13", ("bpy==5.2.3", "numpy>=2")),
 )
