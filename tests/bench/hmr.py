@@ -1,80 +1,334 @@
 """Accuracy and time of single-frame fits on motion capture that nothing was learned from.
 
 The test split's poses in random cameras, BODY_25's points with noise of 1 % of the person's height, 20 %
-missing; every method starts from the best of eight yaws and minimises the same objective. Needs the folder
-of motion capture (LSR1_SHARED, or `shared` beside the checkout).
+missing. Three tables:
+
+1. the minimizers: every one minimises the same objective on the same problems from the initializer's start.
+   Learned ones with three seeds, mean and spread. Rates of Adam and gradient descent are tuned on the
+   validation split. Times include the evaluation of the start, not the initializer.
+2. whole fits, outliers dropped and limbs swapped back: clean; begun at eight yaws without the initializer;
+   one keypoint in ten moved by up to half a height; nothing seen from the knees down.
+3. L-SR1 against the others, paired over the same poses.
+
+Needs the folder of motion capture (LSR1_SHARED, or `shared` beside the checkout).
 """
 
 import os
 
 os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
 
+import json
+import statistics
 import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import cast
 
 import numpy as np
 
-from lsr1_solver import (
-    MINIMIZERS,
-    BodyModel,
-    Camera,
-    FitProblem,
-    fit_pose,
-    keypoints_2d,
-    load_body_model,
-    posed_joints,
+from lsr1_solver import MINIMIZERS, BodyModel, fit_pose, load_body_model, load_learned_sr1
+from lsr1_solver.fit_state import FitState
+from lsr1_solver.learned_sr1 import LearnedSR1
+from lsr1_solver.minimizer import Adam, LevenbergMarquardt, Minimizer, MinimizerState
+from lsr1_solver.quasi_newton import LBFGS, SR1
+from lsr1_solver.training.problems import SyntheticProblems
+from tests.bench.hmr_bench import GROUPS as GROUPS
+from tests.bench.hmr_bench import (
+    Bench,
+    Timed,
+    Trace,
+    chosen,
+    fit_problem,
+    score,
+    split_bench,
+    times_ms,
+    with_outliers,
+    without_lower_body,
 )
-from lsr1_solver.keypoints import BODY_25
-from lsr1_solver.training.problems import SyntheticProblems, sample_problems
-from lsr1_solver.training.retarget import load_motions
-from tests.bench.metrics import mpjpe_mm, pa_mpjpe_mm
+from tests.bench.hmr_bench import test_split as test_split
+from tests.bench.hmr_reach import (
+    Scored,
+    against_rows,
+    equal_accuracy_steps,
+    figure,
+    paired,
+    steps_to,
+    time_rows,
+    whole_fit_rows,
+    within_rows,
+    within_runs,
+)
+from tests.bench.published import (
+    SEEDS,
+    WEIGHTS,
+    GradientDescent,
+    LearnedGradientDescent,
+    PublishedSR1,
+    lgd_at_published_width,
+    load_lgd,
+    load_published_sr1,
+    parameters,
+    sr1_at_published_width,
+)
 from tests.bench.table import Row, options, show
-from tests.shared import SHARED
 
-GROUPS = ("CMU 05", "CMU 61", "ACCAD Male1_C")
-
-
-def test_split(body: BodyModel, *, rate: float, views: int) -> SyntheticProblems:
-    """Problems of the held-out subjects, ``rate`` poses a second, ``views`` cameras each."""
-    motions = load_motions(SHARED / "mocap", rate=rate, splits=("test",))
-    landmarks = [name for name in BODY_25.joints if name]
-    return sample_problems(motions, body, landmarks, seed=0, views=views)
+AnyMinimizer = Minimizer[MinimizerState]
+ADAM_RATES = (0.02, 0.03, 0.05, 0.1, 0.2)
+DESCENT_RATES = tuple(np.geomspace(2e-4, 0.02, 13))
+FIRST_ORDER_STEPS = 100
+COMPARED_STEPS = 4
 
 
-def fit_problem(body: BodyModel, problems: SyntheticProblems) -> FitProblem:
-    """All problems as the frames of one FitProblem."""
-    size = problems.image_size
-    camera = Camera(problems.focal_length, np.array(size) / 2, size)
-    return FitProblem(body, camera, keypoints_2d(problems.xy, problems.confidence, BODY_25, image_size=size))
+@dataclass(frozen=True)
+class Size:
+    """How much of everything: the test split, samples of it, rounds of timing."""
+
+    rate: float = 10.0
+    views: int = 2
+    sample: int = 2048
+    validation: int = 512
+    rounds: int = 7
+    fits: int = 24
 
 
-def row(method: str, body: BodyModel, problems: SyntheticProblems, iterations: int) -> Row:
-    """One method on all problems."""
-    asked = fit_problem(body, problems)
-    began = time.perf_counter()
-    state = fit_pose(asked, MINIMIZERS[method], max_iterations=iterations)
-    seconds = time.perf_counter() - began
-    joints = posed_joints(body, state.pose)
-    pa, plain = pa_mpjpe_mm(joints, problems.joints), mpjpe_mm(joints, problems.joints)
-    by_group = {g: float(pa[problems.group == g].mean()) for g in GROUPS}
+QUICK = Size(rate=1.0, views=1, sample=256, validation=128, rounds=2, fits=6)
+
+
+@dataclass(frozen=True, eq=False)
+class Method:
+    """A row or several: the seeds of a minimizer, after how many steps to look; None: when converged.
+
+    ``whole``: on the whole split, or else on a sample of it.
+    """
+
+    name: str
+    seeds: tuple[AnyMinimizer, ...]
+    looks: tuple[int | None, ...]
+    most: int
+    whole: bool = True
+
+    @property
+    def size(self) -> int:
+        """The number of trained parameters."""
+        first = self.seeds[0]
+        if isinstance(first, LearnedSR1):
+            return sum(weight.size for weight in first.weights.values())
+        return parameters(first) if isinstance(first, LearnedGradientDescent | PublishedSR1) else 0
+
+
+def minimizer(one: object) -> AnyMinimizer:
+    # Cast: each is only given states of its own making.
+    return cast("AnyMinimizer", one)
+
+
+def our_seeds() -> tuple[AnyMinimizer, ...]:
+    """The L-SR1 that ships, then the further seeds; run to the last step asked for."""
+    paths = [WEIGHTS / f"lsr1-{seed}.npz" for seed in SEEDS[1:]]
+    loaded = [load_learned_sr1(), *(load_learned_sr1(path) for path in paths if path.exists())]
+    return tuple(minimizer(replace(one, tolerance=0.0)) for one in loaded)
+
+
+def tuned(bench: Bench, make: Callable[[float], AnyMinimizer], rates: tuple[float, ...]) -> AnyMinimizer:
+    """The rate with the lowest mean energy after a hundred steps."""
+    reached = []
+    for rate in rates:
+        energy = bench.trace(make(rate), FIRST_ORDER_STEPS, ()).energies[-1]
+        reached.append(float(np.nan_to_num(energy.mean(), nan=np.inf)))
+    best = float(rates[int(np.argmin(reached))])
+    print(f"{make(best).name}: rate {best:.3g}, the best of {', '.join(f'{rate:.3g}' for rate in rates)}")
+    return make(best)
+
+
+def methods(validation: Bench) -> list[Method]:
+    """What the first table compares."""
+    lgd = tuple(minimizer(load_lgd(WEIGHTS / f"lgd-{seed}.npz")) for seed in SEEDS)
+    published = tuple(minimizer(load_published_sr1(WEIGHTS / f"sr1-{seed}.npz")) for seed in SEEDS)
+    adam = tuned(validation, lambda rate: minimizer(Adam(rate)), ADAM_RATES)
+    descent = tuned(validation, lambda rate: minimizer(GradientDescent(rate)), DESCENT_RATES)
+    return [
+        Method("L-SR1", our_seeds(), (1, 2, 3, 4, 8), 8),
+        Method("LM", (minimizer(LevenbergMarquardt()),), (1, 2, 3, 4, None), 60),
+        Method("L-BFGS", (minimizer(LBFGS()),), (4, 8, None), 200),
+        Method("SR1", (minimizer(SR1()),), (4, 8, None), 200),
+        Method("Adam", (adam,), (FIRST_ORDER_STEPS,), FIRST_ORDER_STEPS),
+        Method("gradient descent", (descent,), (FIRST_ORDER_STEPS,), FIRST_ORDER_STEPS),
+        Method("LGD", lgd, (1, 2, 3, 4, 8), 8),
+        Method("L-SR1 as published", published, (4, 8), 8, whole=False),
+    ]
+
+
+def label(method: Method, look: int | None) -> str:
+    return f"{method.name}, {'converged' if look is None else f'{look} steps'}"
+
+
+def row(name: str, found: Scored, energies: list[float], rises: float) -> Row:
+    """Means over the seeds, and the spread (standard deviation) of the first column."""
+    pa = [one.mean(one.pa) for one in found.scores]
+    by_group = [one.by_group() for one in found.scores]
     return {
-        "method": method,
-        "pa_mpjpe_mm": float(np.mean(list(by_group.values()))),
-        "mpjpe_mm": float(np.mean([plain[problems.group == g].mean() for g in GROUPS])),
-        **{g.lower().replace(" ", "_"): value for g, value in by_group.items()},
-        "reprojection_percent": state.reprojection_percent,
-        "energy": float(state.loss.mean()),
+        "method": name,
+        "pa_mpjpe_mm": float(np.mean(pa)),
+        "spread": statistics.stdev(pa) if len(pa) > 1 else 0.0,
+        "mpjpe_mm": float(np.mean([one.mean(one.plain) for one in found.scores])),
+        **{group: float(np.mean([one[group] for one in by_group])) for group in by_group[0]},
+        "reprojection_percent": float(np.mean([one.reprojection for one in found.scores])),
+        "energy": float(np.mean(energies)),
+        "rising_percent": 100 * rises,
+        "ms_1": found.times[0],
+        "ms_64": found.times[1],
+        "parameters": found.size,
+        "seeds": len(pa),
+        "poses": len(found.scores[0].pa),
+    }
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """The minimizers' runs on the whole split, or on the sample for those that take too long."""
+
+    whole: Bench
+    sample: Bench
+    methods: tuple[Method, ...]
+    traces: Mapping[str, list[Trace]]
+
+    @property
+    def shipped(self) -> dict[str, AnyMinimizer]:
+        """The first seed of each."""
+        return {method.name: method.seeds[0] for method in self.methods}
+
+    def scored(self, times: Mapping[str, tuple[float, float]]) -> dict[str, Scored]:
+        """Every row's errors, row by row."""
+        found = {}
+        for method in self.methods:
+            bench = self.whole if method.whole else self.sample
+            for look in method.looks:
+                key = -1 if look is None else look
+                scores = [bench.score(trace.points[key]) for trace in self.traces[method.name]]
+                name = label(method, look)
+                found[name] = Scored(scores, times[name], method.size)
+        return found
+
+    def rows(self, found: Mapping[str, Scored]) -> list[Row]:
+        """The first table."""
+        start = self.whole.objective.start()
+        energy = float(self.whole.objective.energy_and_gradient(start)[0].mean())
+        rows = [row("initializer alone", Scored([self.whole.score(start)], (0.0, 0.0), 0), [energy], 0.0)]
+        for method in self.methods:
+            runs = self.traces[method.name]
+            rises = float(np.mean([run.rises for run in runs]))
+            for look in method.looks:
+                energies = [float(run.energies[-1 if look is None else look].mean()) for run in runs]
+                name = label(method, look)
+                rows.append(row(name, found[name], energies, rises))
+        return rows
+
+
+def compare(whole: Bench, sample: Bench, compared: list[Method]) -> Comparison:
+    """Run everything."""
+    traces = {}
+    for method in compared:
+        bench, looks = whole if method.whole else sample, [n for n in method.looks if n]
+        traces[method.name] = [bench.trace(seed, method.most, looks) for seed in method.seeds]
+    return Comparison(whole, sample, tuple(compared), traces)
+
+
+def wide_networks(bench: Bench) -> dict[str, AnyMinimizer]:
+    """At their authors' widths, untrained: for time and size."""
+    return {
+        "LGD, width 1024": minimizer(lgd_at_published_width(bench.objective)),
+        "L-SR1 as published, width 256": minimizer(sr1_at_published_width()),
+    }
+
+
+def width_rows(wide: Mapping[str, AnyMinimizer], times: Mapping[str, tuple[float, float]]) -> list[Row]:
+    """Four steps of them."""
+    return [
+        {"method": f"{name}, {COMPARED_STEPS} steps", "ms_1": times[name][0], "ms_64": times[name][1],
+         "parameters": parameters(cast("LearnedGradientDescent", network))}
+        for name, network in wide.items()
+    ]  # fmt: skip
+
+
+def fit_rows(body: BodyModel, whole: SyntheticProblems, size: Size) -> list[Row]:
+    """The second table: whole fits by L-SR1 and by Levenberg-Marquardt."""
+    sample = chosen(whole, np.arange(min(size.sample, len(whole))))
+    kinds: Mapping[str, tuple[SyntheticProblems, bool]] = {
+        "clean": (whole, True),
+        "eight yaws, no initializer": (sample, False),
+        "10 % outliers": (with_outliers(sample), True),
+        "lower body missing": (without_lower_body(sample), True),
+    }
+    rows: list[Row] = []
+    for kind, (problems, initializer) in kinds.items():
+        for name in ("lsr1", "lm"):
+            asked = fit_problem(body, problems, initializer=initializer)
+            began = time.process_time()
+            state = fit_pose(asked, MINIMIZERS[name])
+            seconds = time.process_time() - began
+            rows.append({"problems": kind, "method": name, **fit_figures(state, problems, seconds)})
+    return rows
+
+
+def fit_figures(state: FitState, problems: SyntheticProblems, seconds: float) -> Row:
+    found = score(state, problems)
+    return {
+        "pa_mpjpe_mm": found.mean(found.pa),
+        "mpjpe_mm": found.mean(found.plain),
+        **found.by_group(),
+        "reprojection_percent": found.reprojection,
         "ms": 1e3 * seconds / len(problems),
-        "poses": len(problems),
+        "poses": len(found.pa),
     }
 
 
 def main() -> None:
-    """Print the table."""
-    chosen = options(__doc__)
+    """Print the tables."""
+    asked = options(__doc__)
+    size = QUICK if asked.quick else Size()
     body = load_body_model()
-    problems = test_split(body, rate=0.5 if chosen.quick else 10.0, views=1 if chosen.quick else 2)
-    iterations = {"lm": 60, "lbfgs": 200, "sr1": 200, "adam": 200}
-    show([row(method, body, problems, n) for method, n in iterations.items()], chosen.json)
+    whole = split_bench(body, "test", size.rate, size.views)
+    sample = whole.first(size.sample)
+    validation = split_bench(body, "validation", 1.0, 1).first(size.validation)
+    compared = compare(whole, sample, methods(validation))
+    ours, shipped = compared.traces["L-SR1"], compared.shipped
+    target = compared.traces["LM"][0].energies[-1]
+    within = {name: steps_to(compared.traces[name][0], target) for name in ("L-SR1", "LM")}
+    at_four = sample.score(ours[0].points[COMPARED_STEPS][: len(sample)])
+    equal = equal_accuracy_steps(sample, shipped, at_four.mean(at_four.pa))
+    runs = {label(m, look): Timed(m.seeds[0], look) for m in compared.methods for look in m.looks}
+    runs |= within_runs(shipped, within)
+    runs |= {f"equal: {name}": Timed(shipped[name], steps) for name, steps in equal.items()}
+    wide = wide_networks(sample)
+    runs |= {name: Timed(network, COMPARED_STEPS) for name, network in wide.items()}
+    times = times_ms(sample, runs, size.rounds)
+    found = compared.scored(times)
+    initial = [whole.score(whole.objective.start())]
+    four, lm = found[f"L-SR1, {COMPARED_STEPS} steps"], found["LM, converged"]
+    tables = {
+        "minimizers": compared.rows(found),
+        "published widths": width_rows(wide, times),
+        "whole fits": fit_rows(body, whole.problems, size),
+        "L-SR1 against the others": [
+            paired("L-SR1 at 4 steps minus initializer: PA-MPJPE, mm", four.scores[:1], initial),
+            paired(
+                "L-SR1 at 4 steps minus LM converged, PA-MPJPE, mm",
+                four.scores[:1],
+                lm.scores,
+                "shipped seed",
+            ),
+            paired("the same, mean of the seeds", four.scores, lm.scores),
+            *within_rows(within, times),
+            *(r for n in equal for r in time_rows(n, equal[n], times[f"equal: {n}"], four.times)),
+            *against_rows(found),
+            figure("steps that raise the energy, %", 100 * float(np.mean([run.rises for run in ours]))),
+            *whole_fit_rows(sample, size.fits, size.rounds),
+        ],
+    }
+    for title, rows in tables.items():
+        print(f"\n{title}\n")
+        show(rows, None)
+    if asked.json is not None:
+        asked.json.write_text(json.dumps(tables, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
