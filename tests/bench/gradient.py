@@ -10,7 +10,6 @@ os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS
 
 import contextlib
 import io
-from dataclasses import replace
 from typing import cast
 
 import numpy as np
@@ -20,9 +19,11 @@ import torch
 
 from lsr1_solver import BodyModel, FitProblem, camera_from_focal, keypoints_2d, load_body_model
 from lsr1_solver.arrays import Array
+from lsr1_solver.body_model import SMPL_PARENTS
 from lsr1_solver.keypoints import COCO_17
 from lsr1_solver.objective import Objective
 from lsr1_solver.starts import yaw_starts
+from lsr1_solver.training.learn_optimizer import in_torch
 from lsr1_solver.view import person_view
 from tests.bench.table import Row, median_ms, options, show
 
@@ -36,13 +37,6 @@ def problem(body: BodyModel, batch: int) -> Objective:
     return view.objective(yaw_starts(view, np.arange(batch)))[0].select(slice(0, None, 8))
 
 
-def in_torch(objective: Objective, dtype: torch.dtype) -> Objective:
-    """The same objective on tensors."""
-    names = ("centre", "offset", "spread", "basis", "target", "confidence", "unit")
-    tensors = {name: cast(Array, torch.tensor(getattr(objective, name), dtype=dtype)) for name in names}
-    return replace(objective, chain=objective.chain.to(tensors["unit"]), **tensors)
-
-
 class SmplxEnergy:
     """The reprojection error of COCO's points through smplx's forward pass, and its gradient by autograd."""
 
@@ -53,12 +47,9 @@ class SmplxEnergy:
             posedirs=np.zeros((len(body.v_template), 3, 207)),
             J_regressor=body.J_regressor,
             weights=body.lbs_weights,
-            kintree_table=np.array([[2**32 - 1, *range(23)], range(24)]),
+            kintree_table=np.array([[2**32 - 1, *SMPL_PARENTS[1:]], range(24)]),
             f=body.faces,
         )
-        from lsr1_solver.body_model import SMPL_PARENTS
-
-        data.kintree_table[0, 1:] = SMPL_PARENTS[1:]
         with contextlib.redirect_stdout(io.StringIO()):  # it announces itself
             self.model = smplx.SMPL("", data_struct=data, batch_size=len(objective), num_betas=10)
         regressor = np.zeros((17, len(body.v_template)), dtype=np.float32)
@@ -66,7 +57,7 @@ class SmplxEnergy:
             landmark = body.landmarks[name or ""]
             row[list(landmark.vertices)] = landmark.vertex_weights
         self.regressor = torch.tensor(regressor).to_sparse()
-        self.objective = in_torch(objective, torch.float32)
+        self.objective = in_torch(objective)
         self.parameters = [torch.zeros(len(objective), n, requires_grad=True) for n in (3, 69, 10, 3)]
 
     def gradient(self) -> list[torch.Tensor]:
@@ -89,7 +80,7 @@ def main() -> None:
         objective = problem(body, batch)
         z = objective.start()
         ours = median_ms(lambda: objective.energy_and_gradient(z), seconds=seconds)  # noqa: B023
-        single = in_torch(objective, torch.float32)
+        single = in_torch(objective)
         tensor = cast(Array, torch.zeros(z.shape))
         with torch.no_grad():
             on_torch = median_ms(lambda: single.energy_and_gradient(tensor), seconds=seconds)  # noqa: B023
