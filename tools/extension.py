@@ -15,7 +15,7 @@ from tools.environments import BLENDERS, ROOT, UnavailableError
 
 WHEELS = ROOT / "wheels"
 PACKAGED = ("__init__.py", "blender_manifest.toml", "LICENSE", "addon", "assets", "lsr1_solver")
-LEFT_OUT = {"__pycache__", "training"}
+LEFT_OUT = {"__pycache__", "training", "pictures"}
 # Blender's platform -> the platform tags that pip takes for it, oldest system first.
 PLATFORMS = {
     "linux-x64": ("manylinux2014_x86_64", "manylinux_2_28_x86_64"),
