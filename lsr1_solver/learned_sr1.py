@@ -55,7 +55,8 @@ class LearnedSR1Config:
     ``memory`` L vectors are kept; ``hidden`` is the encoder's width; ``skip`` and ``scale_free`` turn these
     additions on. ``base`` is 0 for none, 1 for a factorization at the start, 2 for one after a first
     Gauss-Newton step. ``gamma`` is the multiple of the identity in H: of the Barzilai-Borwein step without a
-    base, of one with it. A step size is ``alpha1 exp(alpha2 out)``.
+    base, of one with it. A step size is ``alpha1 exp(alpha2 out)``. ``learned`` multiplies the learned vector
+    and the log of the gain: 0 leaves the classical vector, with learned step sizes.
     """
 
     memory: int = 8
@@ -66,6 +67,7 @@ class LearnedSR1Config:
     gamma: float = 1.0
     alpha1: float = 1.0
     alpha2: float = 1.0
+    learned: float = 1.0
 
 
 Weights = Mapping[str, Array]
@@ -261,11 +263,11 @@ class LearnedSR1:
         )
         # In units in which v v^T is an inverse curvature: v ~ p / sqrt(p.q).
         size = norm(p)[:, None] / p.shape[1] ** 0.5
-        v = learned * size * _inverse_root(_dot(p, q), p, q)
+        v = self.config.learned * learned * size * _inverse_root(_dot(p, q), p, q)
         rq = _dot(r, q)
         sign = xp.ones_like(rq)
         if self.config.skip:
-            v = v + xp.exp(self.weights["log_gain"]) * r * _inverse_root(rq, r, q)
+            v = v + xp.exp(self.config.learned * self.weights["log_gain"]) * r * _inverse_root(rq, r, q)
             sign = xp.where(rq < 0, -sign, sign)
         b = _multiply_inverse(gamma, updates, v)
         # H - v v^T is positive as long as v.H^-1 v < 1.

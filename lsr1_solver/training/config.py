@@ -138,6 +138,30 @@ class OptimizerConfig:
     secant: float = 0.0
 
 
+def _quadratic_optimizer() -> OptimizerConfig:
+    """No base: quadratics come without a factorization. The floor is a share of the start's energy.
+
+    Nothing learned is added to the classical vector: on quadratics it is exact already, and every learned one
+    that was tried made the steps after the next worse. Only step sizes are learned.
+    """
+    network = LearnedSR1Config(memory=32, base=0, gamma=0.7, learned=0.0)
+    return OptimizerConfig(network=network, steps=300, unroll=24, learning_rate=2e-3, floor=1e-10)
+
+
+@dataclass(frozen=True)
+class QuadraticsConfig:
+    """Convex quadratics to meta-train on, and how.
+
+    Dimensions from and to, every meta-step at one of them; condition numbers and largest eigenvalues from and
+    to, log-uniform. Of the ``optimizer``'s settings, those of poses have no meaning here.
+    """
+
+    dimensions: tuple[int, int] = (2, 50)
+    condition: tuple[float, float] = (10.0, 1e4)
+    largest: tuple[float, float] = (0.1, 10.0)
+    optimizer: OptimizerConfig = field(default_factory=_quadratic_optimizer)
+
+
 @dataclass(frozen=True)
 class TrainingConfig:
     """One training from motion capture to weights."""
@@ -150,6 +174,7 @@ class TrainingConfig:
     corruption: CorruptionConfig = field(default_factory=CorruptionConfig)
     initializer: InitializerConfig = field(default_factory=InitializerConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    quadratics: QuadraticsConfig = field(default_factory=QuadraticsConfig)
 
 
 def read_config(path: Path | None) -> TrainingConfig:

@@ -1,6 +1,6 @@
-"""Meta-training of L-SR1 on fits of motion capture: no labels, only the energies along the way.
+"""Meta-training of L-SR1: no labels, only the energies along the way. Here on fits of motion capture.
 
-Every problem is unrolled from a good start (the initializer's) or a bad one. The steps are detached from one
+Every fit is unrolled from a good start (the initializer's) or a bad one. The steps are detached from one
 another, so a step's loss is its own: the energy's gradient where the step arrives, along the step, in units
 of how much there is left to gain. That needs the analytic gradient alone, never autograd through the body.
 """
@@ -11,10 +11,10 @@ import json
 import logging
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 import numpy as np
 import torch
@@ -24,7 +24,7 @@ from ..camera import Camera
 from ..initializer import Initializer
 from ..keypoints import BODY_25, keypoints_2d
 from ..learned_sr1 import LearnedSR1, LearnedSR1State, weight_shapes
-from ..minimizer import LevenbergMarquardt
+from ..minimizer import LeastSquares, LevenbergMarquardt
 from ..objective import Objective
 from ..problem import FitProblem
 from ..starts import initializer_start
@@ -43,8 +43,34 @@ _log = logging.getLogger(__name__)
 # A step's loss is bounded: one problem that runs away must not drown the batch.
 _MOST = 50.0
 _PROGRESS_STEPS = 50
+_PROGRESS_COLUMNS = 8
 _TILE = 64
 _REFERENCE_STEPS = 15
+# What the weights for bodies are made from, for their metadata.
+MOTION_CAPTURE: Mapping[str, object] = {"sources": SOURCES, "split": "trained on train"}
+
+
+@dataclass(frozen=True, eq=False)
+class ProblemBatch:
+    """B problems, their starts [B, n], the energies they can reach and units [B] to measure the rest in."""
+
+    objective: LeastSquares
+    start: Array
+    least: torch.Tensor
+    unit: torch.Tensor
+
+
+class Problems(Protocol):
+    """What meta-training draws its problems from."""
+
+    @property
+    def fingerprint(self) -> float:
+        """A number that tells these problems from others: a checkpoint is resumed on the same ones only."""
+        ...
+
+    def batch(self, random: np.random.Generator, settings: OptimizerConfig, rows: slice) -> ProblemBatch:
+        """The ``rows`` of a batch of ``settings.batch`` problems; the same numbers are drawn for any rows."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +79,21 @@ class ProblemPool:
 
     objective: Objective
     least: np.ndarray
+
+    @property
+    def fingerprint(self) -> float:
+        """The sum of the least energies."""
+        return float(self.least.sum())
+
+    def batch(self, random: np.random.Generator, settings: OptimizerConfig, rows: slice) -> ProblemBatch:
+        """Some of the problems, a share of them from bad starts."""
+        index = random.integers(len(self.least), size=settings.batch)
+        bad = random.uniform(size=(settings.batch, 1)) < settings.bad_starts
+        shift = random.normal(size=(settings.batch, self.objective.dimension))
+        shift = bad * shift * random.uniform(size=(settings.batch, 1))
+        least = torch.as_tensor(self.least[index[rows]], dtype=torch.float32)
+        start = cast("Array", torch.as_tensor(shift[rows], dtype=torch.float32))
+        return ProblemBatch(in_torch(self.objective.select(index[rows])), start, least, least)
 
 
 def problem_pool(
@@ -96,10 +137,10 @@ def in_torch(objective: Objective, dtype: torch.dtype = torch.float32) -> Object
 class OptimizerTraining:
     """The weights on their way."""
 
-    def __init__(self, pool: ProblemPool, config: TrainingConfig, processes: Processes) -> None:
+    def __init__(self, problems: Problems, config: TrainingConfig, processes: Processes) -> None:
         """Fresh weights: heads at zero, so that training begins at classical SR1."""
         self._settings: OptimizerConfig = config.optimizer
-        self._pool, self._processes, self._seed = pool, processes, config.seed
+        self._problems, self._processes, self._seed = problems, processes, config.seed
         self._rows = processes.rows(self._settings.batch)
         generator = torch.Generator().manual_seed(config.seed)
         self.weights: dict[str, torch.Tensor] = {}
@@ -118,26 +159,18 @@ class OptimizerTraining:
         """Whether every step is taken."""
         return self.step >= self._settings.steps
 
-    def minimizer(self) -> LearnedSR1:
+    def minimizer(self, dtype: torch.dtype = torch.float32) -> LearnedSR1:
         """L-SR1 with the weights as they are now."""
-        weights = {name: cast("Array", w) for name, w in self.weights.items()}
+        weights = {name: cast("Array", w.to(dtype)) for name, w in self.weights.items()}
         return LearnedSR1(weights, self._settings.network, tolerance=0.0)
 
     def advance(self) -> list[float]:
         """One meta-step; the median share of energy left to gain after each unrolled step."""
         settings = self._settings
         random = np.random.default_rng([self._seed, self.step])
-        index = random.integers(len(self._pool.least), size=settings.batch)
-        bad = random.uniform(size=(settings.batch, 1)) < settings.bad_starts
-        shift = random.normal(size=(settings.batch, self._pool.objective.dimension))
-        shift = bad * shift * random.uniform(size=(settings.batch, 1))
-        rows = self._rows
-        objective = in_torch(self._pool.objective.select(index[rows]))
-        least = torch.as_tensor(self._pool.least[index[rows]], dtype=torch.float32)
+        batch = self._problems.batch(random, settings, self._rows)
         self._optimizer.zero_grad(set_to_none=True)
-        gaps = self._unroll(
-            objective, cast("Array", torch.as_tensor(shift[rows], dtype=torch.float32)), least
-        )
+        gaps = self._unroll(batch)
         self._processes.average([w.grad for w in self.weights.values() if w.grad is not None])
         torch.nn.utils.clip_grad_norm_(list(self.weights.values()), settings.clip)
         for group in self._optimizer.param_groups:
@@ -152,21 +185,21 @@ class OptimizerTraining:
         warm = min(1.0, (self.step + 1) / max(settings.warm_up, 1))
         return warm * 0.5 * (1 + math.cos(math.pi * self.step / settings.steps))
 
-    def _unroll(self, objective: Objective, z: Array, least: torch.Tensor) -> list[float]:
+    def _unroll(self, batch: ProblemBatch) -> list[float]:
         """The steps that ship, each with its own loss, whose gradients add up."""
-        minimizer = self.minimizer()
+        minimizer = self.minimizer(batch.least.dtype)
         with torch.no_grad():
-            state = minimizer.init(objective, z)
+            state = minimizer.init(batch.objective, batch.start)
         gaps = []
         for _ in range(self._settings.unroll):
             before = detached(state)
-            state = minimizer.step(objective, before)
+            state = minimizer.step(batch.objective, before)
             energy = cast("torch.Tensor", state.energy).detach()
-            gap = torch.clip(energy - least, min=0.0)
-            gaps.append(float(torch.median(gap / least)))
+            gap = torch.clip(energy - batch.least, min=0.0)
+            gaps.append(float(torch.median(gap / batch.unit)))
             if state.p is None or state.q is None:
                 continue  # the Gauss-Newton step before the base has nothing to learn
-            loss = self._loss(before, state, gap + self._settings.floor * least)
+            loss = self._loss(before, state, gap + self._settings.floor * batch.unit)
             (loss / self._settings.unroll).backward()
         return gaps
 
@@ -213,11 +246,11 @@ def detached(state: LearnedSR1State) -> LearnedSR1State:
 
 
 def train_optimizer(
-    pool: ProblemPool, config: TrainingConfig, processes: Processes, checkpoint_file: Path | None
+    problems: Problems, config: TrainingConfig, processes: Processes, checkpoint_file: Path | None
 ) -> OptimizerTraining:
     """Train to the last step, resuming where a checkpoint of the same training is found."""
-    training = OptimizerTraining(pool, config, processes)
-    key = {"config": config_json(config), "data": float(pool.least.sum())}
+    training = OptimizerTraining(problems, config, processes)
+    key = {"config": config_json(config), "data": problems.fingerprint}
     checkpoint = checkpoint_file and Checkpoint(checkpoint_file, key, config.checkpoint_seconds)
     if checkpoint and (state := checkpoint.load()):
         training.resume(state)
@@ -228,22 +261,28 @@ def train_optimizer(
         if not processes.is_first:
             continue
         if len(history) >= _PROGRESS_STEPS or training.done:
-            gaps = ", ".join(f"{100 * gap:.2f}" for gap in np.mean(history, axis=0))
-            _log.info("optimizer: step %d of %d, left to gain after each step: %s %%",
-                      training.step, config.optimizer.steps, gaps)  # fmt: skip
+            every = -(-config.optimizer.unroll // _PROGRESS_COLUMNS)
+            gaps = ", ".join(f"{100 * gap:.3g}" for gap in np.median(history, axis=0)[every - 1 :: every])
+            _log.info("optimizer: step %d of %d, left to gain after every %d steps: %s %%",
+                      training.step, config.optimizer.steps, every, gaps)  # fmt: skip
             history = []
         if checkpoint and (checkpoint.due() or training.done):
             checkpoint.save(training.state())
     return training
 
 
-def save_optimizer(path: Path, training: OptimizerTraining, config: TrainingConfig, began: float) -> None:
-    """Write the weights with what they are and where they come from; ``began`` in monotonic seconds."""
+def save_optimizer(
+    path: Path,
+    training: OptimizerTraining,
+    config: TrainingConfig,
+    began: float,
+    origin: Mapping[str, object] = MOTION_CAPTURE,
+) -> None:
+    """Write the weights with what they are and their ``origin``; ``began`` in monotonic seconds."""
     metadata = {
         "what": "L-SR1 of LSR1 Body Fit: a learned quasi-Newton optimizer",
         "network": config_json(config.optimizer.network),
-        "sources": SOURCES,
-        "split": "trained on train",
+        **origin,
         "config": config_json(config),
         "commit": git_commit(),
         "seconds": round(time.monotonic() - began, 1),

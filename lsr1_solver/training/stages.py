@@ -18,6 +18,7 @@ from ..pose_prior import load_pose_prior
 from .config import TrainingConfig
 from .learn_initializer import finish_initializer, train_initializer
 from .learn_optimizer import problem_pool, save_optimizer, train_optimizer
+from .learn_quadratics import learn_quadratics
 from .pose_prior import RATE, distinct_poses, learn, plausible, save
 from .poses import widen_poses
 from .processes import Processes
@@ -54,6 +55,11 @@ class Workshop:
     def optimizer_file(self) -> Path:
         """What the stage `optimizer` writes."""
         return self.out / "lsr1.npz"
+
+    @property
+    def quadratics_file(self) -> Path:
+        """What the stage `quadratics` writes."""
+        return self.out / "lsr1_quadratics.npz"
 
 
 Stage = Callable[[Workshop], None]
@@ -125,12 +131,18 @@ def optimizer_stage(shop: Workshop) -> None:
         save_optimizer(shop.optimizer_file, training, shop.config, began)
 
 
+def quadratics_stage(shop: Workshop) -> None:
+    """Meta-train an L-SR1 of its own on random quadratics; needs no motion capture."""
+    learn_quadratics(shop.config, shop.processes, shop.quadratics_file, shop.out / "quadratics.checkpoint")
+
+
 # In the order in which they build on each other.
 STAGES: Mapping[str, Stage] = {
     "prior": prior_stage,
     "poses": poses_stage,
     "initializer": initializer_stage,
     "optimizer": optimizer_stage,
+    "quadratics": quadratics_stage,
 }
 ALL = "all"
 
