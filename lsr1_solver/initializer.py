@@ -8,7 +8,6 @@ every joint's rotation in camera axes as two columns (Zhou et al., CVPR 2019) an
 from __future__ import annotations
 
 import json
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -21,6 +20,7 @@ from .errors import FitError
 from .initializer_input import INPUT_LANDMARKS, INPUT_SIZE, SLOTS, input_features, turn_to_points
 from .kinematics import BETAS_START
 from .rotation import six_d_to_matrix
+from .weight_files import read_npz
 
 INITIALIZER = Path(__file__).resolve().parents[1] / "assets" / "initializer.npz"
 SHAPE_COUNT = 10
@@ -111,14 +111,7 @@ def load_initializer(path: str | Path = INITIALIZER) -> Initializer:
 
 @cache
 def _load(path: Path) -> Initializer:
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {key: np.asarray(file[key]) for key in file.files}
-    except OSError as error:
-        raise FitError(f"{path}: the initializer cannot be read: {error.strerror or error}") from error
-    # What np.load raises for text, another zip, or a file that is cut off.
-    except (ValueError, EOFError, AttributeError, TypeError, KeyError, zipfile.BadZipFile) as error:
-        raise FitError(f"{path} is no initializer, or is damaged: {error}") from None
+    arrays = read_npz(path, "initializer")
     try:
         metadata = json.loads(str(arrays.pop("metadata")))
         covariance = arrays.pop("covariance").astype(np.float64)

@@ -19,7 +19,6 @@ What is ours beyond the paper:
 from __future__ import annotations
 
 import json
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -30,12 +29,12 @@ import numpy as np
 from .arrays import Array, at_least, at_most, namespace
 from .errors import FitError
 from .minimizer import Factor, LeastSquares, NormalEquations, choose, norm
+from .rank_one import DEGENERATE, Update, dot, inverse_root, multiply, multiply_inverse
+from .weight_files import read_npz
 
 LEARNED_SR1 = Path(__file__).resolve().parents[1] / "assets" / "lsr1.npz"
 # Log step sizes stay within this: e^2 is a factor of seven.
 LARGEST_LOG_STEP = 2.0
-# A curvature p.q this small beside |p||q| says nothing (Nocedal & Wright 2006, eq. 6.26).
-DEGENERATE = 1e-8
 # Lengths below this are zero, in single precision too.
 TINY = 1e-15
 # A coordinate of the learned vector, in units of the step's own: weights gone wild stay finite.
@@ -89,20 +88,6 @@ def weight_shapes(config: LearnedSR1Config) -> dict[str, tuple[int, ...]]:
 
 
 @dataclass(frozen=True, eq=False)
-class Update:
-    """One rank-one update ``H <- H + sign v v^T``, and what it does to the inverse, ``- weight b b^T``.
-
-    ``sign`` and ``weight`` [B, 1]; ``v`` and ``b = H^-1 v`` [B, n]. By Sherman and Morrison's formula
-    ``weight = sign / (1 + sign v.b)``.
-    """
-
-    sign: Array
-    v: Array
-    weight: Array
-    b: Array
-
-
-@dataclass(frozen=True, eq=False)
 class LearnedSR1State:
     """Best points [B, n] and their gradients; H by its vectors, identity and base; the last trial's pair.
 
@@ -125,11 +110,7 @@ class LearnedSR1State:
 
     def multiply(self, u: Array) -> Array:
         """``H u`` in the base's coordinates, never forming the matrix. [B, n] -> [B, n]."""
-        return _multiply(self.gamma, self.updates, u)
-
-
-def _dot(a: Array, b: Array) -> Array:
-    return namespace(a).sum(a * b, axis=-1)[:, None]
+        return multiply(self.gamma, self.updates, u)
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,7 +146,7 @@ class LearnedSR1:
         g = _to_base(state.base, state.gradient)
         gamma, updates, move = self.direction(state, g)
         # Downhill, or else along the preconditioned gradient itself.
-        slope = _dot(g, move)
+        slope = dot(g, move)
         downhill = slope < -DEGENERATE * (norm(g) * norm(move))[:, None]
         move = xp.where(downhill, move, -gamma * g) * state.shrink
         z = state.z + _from_base(state.base, move)
@@ -232,13 +213,13 @@ class LearnedSR1:
             gamma, p, q = self._gamma(state), state.p, state.q
             # Without the oldest the rest need not be positive: a full memory starts afresh.
             updates = state.updates if len(state.updates) < self.config.memory else ()
-        Hq, Hg = _multiply(gamma, updates, q), _multiply(gamma, updates, g)
+        Hq, Hg = multiply(gamma, updates, q), multiply(gamma, updates, g)
         r = p - Hq
         hidden = self._encode((_to_base(state.base, state.z), p, Hq, g, q, r, Hg))
         if state.p is not None and self.config.memory > 0:
             update = self._update(hidden, gamma, updates, r, q, p)
             updates = (*updates, update)
-            Hg = Hg + update.sign * update.v * _dot(update.v, g)
+            Hg = Hg + update.sign * update.v * dot(update.v, g)
         out = (hidden @ self.weights["step"])[..., 0] + self.weights["step_bias"]
         log_step = at_most(at_least(self.config.alpha2 * out, -LARGEST_LOG_STEP), LARGEST_LOG_STEP)
         return gamma, updates, -self.config.alpha1 * xp.exp(log_step) * Hg
@@ -249,7 +230,7 @@ class LearnedSR1:
         if state.base is not None:
             return state.gamma
         assert state.p is not None and state.q is not None
-        pq, qq = _dot(state.p, state.q), at_least(_dot(state.q, state.q), TINY**2)
+        pq, qq = dot(state.p, state.q), at_least(dot(state.q, state.q), TINY**2)
         measured = xp.where(pq > 0, self.config.gamma * pq / qq, state.gamma)
         return measured if not state.updates else xp.minimum(measured, state.gamma)
 
@@ -263,17 +244,17 @@ class LearnedSR1:
         )
         # In units in which v v^T is an inverse curvature: v ~ p / sqrt(p.q).
         size = norm(p)[:, None] / p.shape[1] ** 0.5
-        v = self.config.learned * learned * size * _inverse_root(_dot(p, q), p, q)
-        rq = _dot(r, q)
+        v = self.config.learned * learned * size * inverse_root(dot(p, q), p, q)
+        rq = dot(r, q)
         sign = xp.ones_like(rq)
         if self.config.skip:
-            v = v + xp.exp(self.config.learned * self.weights["log_gain"]) * r * _inverse_root(rq, r, q)
+            v = v + xp.exp(self.config.learned * self.weights["log_gain"]) * r * inverse_root(rq, r, q)
             sign = xp.where(rq < 0, -sign, sign)
-        b = _multiply_inverse(gamma, updates, v)
+        b = multiply_inverse(gamma, updates, v)
         # H - v v^T is positive as long as v.H^-1 v < 1.
-        most = xp.where(sign < 0, LARGEST_CUT / at_least(_dot(v, b), LARGEST_CUT), xp.ones_like(sign))
+        most = xp.where(sign < 0, LARGEST_CUT / at_least(dot(v, b), LARGEST_CUT), xp.ones_like(sign))
         v, b = v * xp.sqrt(most), b * xp.sqrt(most)
-        return Update(sign, v, sign / (1 + sign * _dot(v, b)), b)
+        return Update(sign, v, sign / (1 + sign * dot(v, b)), b)
 
     def _encode(self, vectors: tuple[Array, ...]) -> Array:
         """Features of every coordinate. -> [B, n, hidden]."""
@@ -301,30 +282,6 @@ def _scalar_features(vectors: tuple[Array, ...], length: Array) -> Array:
     return xp.concat([at_most(at_least(ratios, -5.0), 5.0), cosines], axis=-1)
 
 
-def _multiply(gamma: Array, updates: tuple[Update, ...], u: Array) -> Array:
-    """``H u``, never forming the matrix."""
-    result = gamma * u
-    for update in updates:
-        result = result + update.sign * update.v * _dot(update.v, u)
-    return result
-
-
-def _multiply_inverse(gamma: Array, updates: tuple[Update, ...], u: Array) -> Array:
-    """``H^-1 u``."""
-    result = u / gamma
-    for update in updates:
-        result = result - update.weight * update.b * _dot(update.b, u)
-    return result
-
-
-def _inverse_root(product: Array, a: Array, b: Array) -> Array:
-    """``1 / sqrt |a.b|`` [B, 1] of a known product ``a.b``; 0 where a and b are as good as orthogonal."""
-    xp = namespace(product)
-    size = xp.abs(product)
-    valid = size > DEGENERATE * (norm(a) * norm(b))[:, None]
-    return xp.where(valid, 1 / xp.sqrt(xp.where(valid, size, xp.ones_like(size))), xp.zeros_like(size))
-
-
 def _to_base(base: Factor | None, u: Array) -> Array:
     """``S^T u``."""
     return u if base is None else base.transposed_times(u)
@@ -345,14 +302,7 @@ def load_learned_sr1(path: str | Path = LEARNED_SR1) -> LearnedSR1:
 
 @cache
 def _load(path: Path) -> LearnedSR1:
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {key: np.asarray(file[key]) for key in file.files}
-    except OSError as error:
-        raise FitError(f"{path}: the optimizer cannot be read: {error.strerror or error}") from error
-    # What np.load raises for text, another zip, or a file that is cut off.
-    except (ValueError, EOFError, AttributeError, TypeError, KeyError, zipfile.BadZipFile) as error:
-        raise FitError(f"{path} is no optimizer, or is damaged: {error}") from None
+    arrays = read_npz(path, "optimizer")
     try:
         metadata = json.loads(str(arrays.pop("metadata")))
         config = LearnedSR1Config(**metadata["network"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 
 from .body_model import JOINT_COUNT
 from .errors import FitError
+from .weight_files import read_npz
 
 POSE_PRIOR = Path(__file__).resolve().parents[1] / "assets" / "pose_prior.npz"
 BODY_JOINTS = JOINT_COUNT - 1
@@ -39,23 +39,19 @@ def load_pose_prior(path: str | Path = POSE_PRIOR) -> PosePrior:
 
 @cache
 def _load(path: Path) -> PosePrior:
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {key: np.asarray(file[key], dtype=np.float64) for key in _SHAPES}
-    except OSError as error:
-        raise FitError(f"{path}: the pose prior cannot be read: {error.strerror or error}") from error
-    except KeyError as error:
+    arrays = read_npz(path, "pose prior")
+    missing = [key for key in _SHAPES if key not in arrays]
+    if missing:
         raise FitError(
-            f"{path} is no pose prior: it lacks {error}; {' and '.join(_SHAPES)} are needed"
-        ) from None
-    # What np.load raises for text, another zip, or a file that is cut off.
-    except (ValueError, EOFError, AttributeError, TypeError, zipfile.BadZipFile) as error:
-        raise FitError(f"{path} is no pose prior, or is damaged: {error}") from None
+            f"{path} is no pose prior: it lacks {missing[0]!r}; {' and '.join(_SHAPES)} are needed"
+        )
     for key, shape in _SHAPES.items():
+        if arrays[key].dtype.kind not in "fiu":
+            raise FitError(f"{path} is no pose prior: {key} must hold numbers")
         if arrays[key].shape != shape or not np.isfinite(arrays[key]).all():
             raise FitError(f"{path}: {key} must be finite numbers of shape {list(shape)}")
     _check(path, arrays["mean_rotations"], arrays["covariance"])
-    return PosePrior(arrays["mean_rotations"], arrays["covariance"])
+    return PosePrior(*(arrays[key].astype(np.float64) for key in ("mean_rotations", "covariance")))
 
 
 def _check(path: Path, rotations: np.ndarray, covariance: np.ndarray) -> None:
