@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
@@ -144,8 +144,7 @@ class Bench:
         """Run tile by tile; a tile whose problems have all converged stays as it is."""
         points: dict[int, list[np.ndarray]] = {step: [] for step in (*looked_at, -1)}
         energies = []
-        for first in range(0, len(self), TILE):
-            part = self.objective.select(slice(first, first + TILE))
+        for part in self.tiles():
             state = minimizer.init(part, part.start())
             history = [state.energy]
             for step in range(1, steps + 1):
@@ -157,6 +156,18 @@ class Bench:
             points[-1].append(state.z)
             energies.append(np.stack(history))
         return Trace({n: np.concatenate(z) for n, z in points.items()}, np.concatenate(energies, axis=1))
+
+    def walk(self, minimizer: Minimizer[MinimizerState]) -> Iterator[np.ndarray]:
+        """The points [B, n] after every step, without end."""
+        parts = self.tiles()
+        states = [minimizer.init(part, part.start()) for part in parts]
+        while True:
+            states = [minimizer.step(part, state) for part, state in zip(parts, states, strict=True)]
+            yield np.concatenate([state.z for state in states])
+
+    def tiles(self) -> list[Objective]:
+        """The problems, 64 at a time."""
+        return [self.objective.select(slice(i, i + TILE)) for i in range(0, len(self), TILE)]
 
 
 def make_bench(body: BodyModel, problems: SyntheticProblems) -> Bench:

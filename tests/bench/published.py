@@ -197,11 +197,13 @@ def network_sizes(inputs: int, hidden: int, outputs: int) -> list[tuple[int, int
 
 
 def from_arrays(arrays: Mapping[str, np.ndarray], name: str, residual: bool) -> FoldedNetwork:
-    """The network stored as ``name.0.weight``, ``name.0.bias``, ``name.0.slope``, ..."""
+    """The network stored as ``name.0.weight`` in bytes times ``.unit``, ``.bias``, ``.slope``, and so on."""
     layers = []
     for index in range(INNER_LAYERS + 2):
-        weight, bias = (arrays[f"{name}.{index}.{part}"].astype(np.float32) for part in ("weight", "bias"))
-        layers.append((weight, bias, float(arrays.get(f"{name}.{index}.slope", np.array(1.0)))))
+        weight, unit, bias = (
+            arrays[f"{name}.{index}.{part}"].astype(np.float32) for part in ("weight", "unit", "bias")
+        )
+        layers.append((weight * unit, bias, float(arrays.get(f"{name}.{index}.slope", np.array(1.0)))))
     return FoldedNetwork(tuple(layers), residual)
 
 

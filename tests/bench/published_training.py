@@ -37,15 +37,16 @@ from lsr1_solver.training.problems import sample_problems
 from lsr1_solver.training.processes import Processes
 from lsr1_solver.training.retarget import load_motions
 from lsr1_solver.view import person_view
-from tests.bench.published import ALPHA1, LearnedGradientDescent, PublishedSR1, UnguardedState, network_sizes
+from tests.bench.published import ALPHA1, LearnedGradientDescent, PublishedSR1, UnguardedState
+from tests.bench.published_network import PublishedNetwork
 
 _log = logging.getLogger(__name__)
 # By parts of a landmark's name; the rest count once.
 LIMB_WEIGHTS = {"hip": 2, "shoulder": 2, "knee": 4, "elbow": 4, "ankle": 8, "wrist": 8}
-DROPOUT = 0.2
 LGD_UNROLL, SR1_UNROLL = 4, 8
 LEARNING_RATE, DECAY, DECAYS = 1e-3, 0.8, 20
 TUNING_STEPS = 8
+ENERGY_FLOOR = 5.0
 
 
 @dataclass(frozen=True)
@@ -115,56 +116,6 @@ def best_rate(objective: Objective, steps: int = TUNING_STEPS) -> float:
     return float(rates[np.argmin(reached)])
 
 
-class PublishedNetwork(nn.Module):
-    """Both papers' block: linear layers with batch norm, parametric ReLU and dropout.
-
-    LGD adds each pair of inner layers to what it read and gives every layer a slope of its own; L-SR1 shares
-    the slope within a pair and adds nothing.
-    """
-
-    def __init__(self, inputs: int, hidden: int, outputs: int, *, residual: bool) -> None:
-        super().__init__()
-        sizes = network_sizes(inputs, hidden, outputs)
-        self.residual = residual
-        self.linear = nn.ModuleList(nn.Linear(*size) for size in sizes)
-        self.norms = nn.ModuleList(nn.BatchNorm1d(hidden) for _ in sizes[:-1])
-        slopes = [nn.PReLU() for _ in sizes[:-1]]
-        if not residual:
-            slopes[2], slopes[4] = slopes[1], slopes[3]
-        self.slopes = nn.ModuleList(slopes)
-        self.dropout = nn.Dropout(DROPOUT)
-
-    def _layer(self, index: int, x: torch.Tensor) -> torch.Tensor:
-        return self.dropout(self.slopes[index](self.norms[index](self.linear[index](x))))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        h = self._layer(0, x)
-        for first in range(1, len(self.slopes), 2):
-            inner = self._layer(first + 1, self._layer(first, h))
-            h = h + inner if self.residual else inner
-        return self.linear[-1](h)
-
-    def arrays(self, name: str) -> dict[str, np.ndarray]:
-        """As `published.from_arrays` reads it: batch norm folded in, half precision."""
-        found: dict[str, np.ndarray] = {}
-        for index, module in enumerate(self.linear):
-            linear = cast("nn.Linear", module)
-            weight, bias = linear.weight.detach().double(), linear.bias.detach().double()
-            if index < len(self.norms):
-                norm = cast("nn.BatchNorm1d", self.norms[index])
-                assert norm.running_mean is not None and norm.running_var is not None
-                factor = norm.weight.detach() / torch.sqrt(norm.running_var + norm.eps)
-                weight, bias = (
-                    weight * factor[:, None],
-                    (bias - norm.running_mean) * factor + norm.bias.detach(),
-                )
-                slope = cast("nn.PReLU", self.slopes[index]).weight.detach()
-                found[f"{name}.{index}.slope"] = slope.numpy()[0]
-            found[f"{name}.{index}.weight"] = weight.T.numpy().astype(np.float16)
-            found[f"{name}.{index}.bias"] = bias.numpy().astype(np.float32)
-        return found
-
-
 class Supervision:
     """The authors' loss of a point, against the captured pose."""
 
@@ -214,6 +165,22 @@ def _lgd_loss(minimizer: LearnedGradientDescent, objective: Objective, truth: to
     return loss / LGD_UNROLL
 
 
+def _lgd_energy_loss(
+    minimizer: LearnedGradientDescent, objective: Objective, truth: torch.Tensor
+) -> torch.Tensor:
+    """The mean of log(E + 5) along the trajectory, by E's analytic gradient: no answers are needed."""
+    z = torch.zeros_like(truth)
+    state = _evaluated(UnguardedState(objective, cast("np.ndarray", z)), z, attached=True)
+    loss = torch.zeros(())
+    for _ in range(LGD_UNROLL):
+        z = cast("torch.Tensor", minimizer.step(objective, state).z)
+        state = _evaluated(state, z, attached=True)
+        energy, gradient = (cast("torch.Tensor", part) for part in state.evaluated)
+        slope = (gradient * (z - z.detach())).sum(dim=-1)
+        loss = loss + torch.log(energy + ENERGY_FLOOR).mean() + (slope / (energy + ENERGY_FLOOR)).mean()
+    return loss / LGD_UNROLL
+
+
 def _sr1_loss(minimizer: PublishedSR1, objective: Objective, truth: torch.Tensor) -> torch.Tensor:
     supervision = Supervision(objective, truth)
     state = UnguardedState(objective, cast("np.ndarray", torch.zeros_like(truth)))
@@ -252,20 +219,28 @@ def _train(
             _log.info("step %d of %d: loss %.4f", step + 1, steps, np.mean(losses[-100:]))
 
 
-def train_lgd(pool: TruthPool, path: Path, seed: int, settings: Settings) -> None:
-    """Train LGD and store it."""
+def _train_lgd(
+    pool: TruthPool, path: Path, seed: int, settings: Settings, loss_of: Callable[..., torch.Tensor]
+) -> None:
     count, n = pool.objective.target.shape[1], pool.objective.dimension
-    inputs = 2 * count + 2 * n
-    sizes = {"pose": BETAS_START, "shape": n - BETAS_START}
     networks = {
-        name: PublishedNetwork(inputs, settings.lgd_width, size, residual=True)
-        for name, size in sizes.items()
+        name: PublishedNetwork(2 * count + 2 * n, settings.lgd_width, size, residual=True)
+        for name, size in (("pose", BETAS_START), ("shape", n - BETAS_START))
     }
     minimizer = LearnedGradientDescent(networks["pose"], networks["shape"], pool.scale)  # pyright: ignore[reportArgumentType]
-    _train(
-        pool, networks, lambda o, t: _lgd_loss(minimizer, o, t), seed, settings.lgd_steps, settings.lgd_batch
-    )
+    steps, batch = settings.lgd_steps, settings.lgd_batch
+    _train(pool, networks, lambda o, t: loss_of(minimizer, o, t), seed, steps, batch)
     _store(path, networks, pool.scale)
+
+
+def train_lgd(pool: TruthPool, path: Path, seed: int, settings: Settings) -> None:
+    """Train LGD and store it."""
+    _train_lgd(pool, path, seed, settings, _lgd_loss)
+
+
+def train_lgd_on_energy(pool: TruthPool, path: Path, seed: int, settings: Settings) -> None:
+    """LGD's network with the kind of loss that our L-SR1 has: the energy."""
+    _train_lgd(pool, path, seed, settings, _lgd_energy_loss)
 
 
 def train_sr1(pool: TruthPool, path: Path, seed: int, settings: Settings) -> None:
@@ -308,7 +283,7 @@ def shipped_config() -> TrainingConfig:
     return changed(TrainingConfig(), metadata["config"], str(LEARNED_SR1))
 
 
-TRAINERS = {"lsr1": train_ours, "lgd": train_lgd, "sr1": train_sr1}
+TRAINERS = {"lsr1": train_ours, "lgd": train_lgd, "lgd-energy": train_lgd_on_energy, "sr1": train_sr1}
 
 
 def train_all(

@@ -1,0 +1,105 @@
+"""What the first table of `hmr.py` compares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import cast
+
+import numpy as np
+
+from lsr1_solver import load_learned_sr1
+from lsr1_solver.learned_sr1 import LearnedSR1
+from lsr1_solver.minimizer import Adam, LevenbergMarquardt, Minimizer, MinimizerState
+from lsr1_solver.quasi_newton import LBFGS, SR1
+from tests.bench.hmr_bench import Bench
+from tests.bench.published import (
+    SEEDS,
+    WEIGHTS,
+    GradientDescent,
+    LearnedGradientDescent,
+    PublishedSR1,
+    lgd_at_published_width,
+    load_lgd,
+    load_published_sr1,
+    parameters,
+    sr1_at_published_width,
+)
+
+AnyMinimizer = Minimizer[MinimizerState]
+ADAM_RATES = (0.02, 0.03, 0.05, 0.1, 0.2)
+DESCENT_RATES = tuple(np.geomspace(2e-4, 0.02, 13))
+FIRST_ORDER_STEPS = 100
+
+
+@dataclass(frozen=True, eq=False)
+class Method:
+    """A row or several: the seeds of a minimizer, after how many steps to look; None: when converged."""
+
+    name: str
+    seeds: tuple[AnyMinimizer, ...]
+    looks: tuple[int | None, ...]
+    most: int
+
+    @property
+    def size(self) -> int:
+        """The number of trained parameters."""
+        first = self.seeds[0]
+        if isinstance(first, LearnedSR1):
+            return sum(weight.size for weight in first.weights.values())
+        return parameters(first) if isinstance(first, LearnedGradientDescent | PublishedSR1) else 0
+
+
+def minimizer(one: object) -> AnyMinimizer:
+    # Cast: each is only given states of its own making.
+    return cast("AnyMinimizer", one)
+
+
+def our_seeds() -> tuple[AnyMinimizer, ...]:
+    """The L-SR1 that ships, then the further seeds; run to the last step asked for."""
+    paths = [WEIGHTS / f"lsr1-{seed}.npz" for seed in SEEDS[1:]]
+    loaded = [load_learned_sr1(), *(load_learned_sr1(path) for path in paths if path.exists())]
+    return tuple(minimizer(replace(one, tolerance=0.0)) for one in loaded)
+
+
+def tuned(bench: Bench, make: Callable[[float], AnyMinimizer], rates: tuple[float, ...]) -> AnyMinimizer:
+    """The rate with the lowest mean energy after a hundred steps."""
+    reached = []
+    for rate in rates:
+        energy = bench.trace(make(rate), FIRST_ORDER_STEPS, ()).energies[-1]
+        reached.append(float(np.nan_to_num(energy.mean(), nan=np.inf)))
+    best = float(rates[int(np.argmin(reached))])
+    print(f"{make(best).name}: rate {best:.3g}, the best of {', '.join(f'{rate:.3g}' for rate in rates)}")
+    return make(best)
+
+
+def methods(validation: Bench) -> list[Method]:
+    """What the first table compares."""
+    lgd = tuple(minimizer(load_lgd(WEIGHTS / f"lgd-{seed}.npz")) for seed in SEEDS)
+    on_energy = (minimizer(load_lgd(WEIGHTS / "lgd-energy-0.npz")),)
+    published = tuple(minimizer(load_published_sr1(WEIGHTS / f"sr1-{seed}.npz")) for seed in SEEDS)
+    adam = tuned(validation, lambda rate: minimizer(Adam(rate)), ADAM_RATES)
+    descent = tuned(validation, lambda rate: minimizer(GradientDescent(rate)), DESCENT_RATES)
+    return [
+        Method("L-SR1", our_seeds(), (1, 2, 3, 4, 8), 8),
+        Method("LM", (minimizer(LevenbergMarquardt()),), (1, 2, 3, 4, None), 60),
+        Method("L-BFGS", (minimizer(LBFGS()),), (4, 8, None), 200),
+        Method("SR1", (minimizer(SR1()),), (4, 8, None), 200),
+        Method("Adam", (adam,), (FIRST_ORDER_STEPS,), FIRST_ORDER_STEPS),
+        Method("gradient descent", (descent,), (FIRST_ORDER_STEPS,), FIRST_ORDER_STEPS),
+        Method("LGD", lgd, (1, 2, 3, 4, 8), 8),
+        Method("LGD trained on the energy", on_energy, (4, 8), 8),
+        Method("L-SR1 as published", published, (4, 8), 8),
+    ]
+
+
+def label(method: Method, look: int | None) -> str:
+    return f"{method.name}, {'converged' if look is None else f'{look} steps'}"
+
+
+def wide_networks(bench: Bench) -> dict[str, AnyMinimizer]:
+    """At their authors' widths, untrained: for time and size."""
+    return {
+        "LGD, width 1024": minimizer(lgd_at_published_width(bench.objective)),
+        "L-SR1 as published, width 256": minimizer(sr1_at_published_width()),
+    }
