@@ -27,7 +27,7 @@ from tests.bench.published import (
 )
 
 AnyMinimizer = Minimizer[MinimizerState]
-ADAM_RATES = (0.02, 0.03, 0.05, 0.1, 0.2)
+ADAM_RATES = (0.03, 0.05, 0.1, 0.2, 0.3, 0.5)
 DESCENT_RATES = tuple(np.geomspace(2e-4, 0.02, 13))
 FIRST_ORDER_STEPS = 100
 

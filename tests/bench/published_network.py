@@ -58,9 +58,10 @@ class PublishedNetwork(nn.Module):
                 )
                 slope = cast("nn.PReLU", self.slopes[index]).weight.detach()
                 found[f"{name}.{index}.slope"] = slope.numpy()[0]
-            # Bytes, each column in units of its own: the repository stays small, energies change by a thousandth.
+            # Bytes, each column in units of its own: energies change by a thousandth.
             unit = weight.abs().amax(dim=1) / 127
-            found[f"{name}.{index}.weight"] = torch.round(weight / unit[:, None]).T.numpy().astype(np.int8)
+            rounded = torch.round(weight / unit[:, None])
+            found[f"{name}.{index}.weight"] = rounded.T.numpy().astype(np.int8)
             found[f"{name}.{index}.unit"] = unit.numpy().astype(np.float32)
             found[f"{name}.{index}.bias"] = bias.numpy().astype(np.float32)
         return found
