@@ -89,6 +89,10 @@ def _draw_mismatch(layout: bpy.types.UILayout, scene: bpy.types.Scene) -> None:
         box = layout.box()
         box.label(text="Keypoints lie outside the picture", icon="ERROR")
         box.operator("lsr1.scale_keypoints")
+    elif scene.camera is None:
+        box = layout.box()
+        box.label(text="No camera yet", icon="ERROR")
+        box.operator("lsr1.use_keypoints_size", text="Add Camera")
     elif size != rendered:
         box = layout.box()
         box.label(text=f"The render is {rendered[0]} x {rendered[1]}", icon="ERROR")

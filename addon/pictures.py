@@ -41,6 +41,9 @@ def open_picture(context: bpy.types.Context, path: str) -> str:
     before = scene.render.resolution_x, scene.render.resolution_y
     if set_render_size(scene, size):
         said.append(f"the render size was {before[0]} x {before[1]}")
+    keypoints = scene.lsr1.keypoints
+    if keypoints.size_is_assumed:
+        keypoints.size, keypoints.size_is_assumed = size, False
     camera = scene.camera.data
     _show_behind(scene, camera, shown)
     source = "as it was"

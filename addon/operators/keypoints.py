@@ -5,7 +5,7 @@ import bpy
 import numpy as np
 from bpy.props import EnumProperty, IntProperty, IntVectorProperty, StringProperty
 
-from ...lsr1_solver import Keypoints2D, read_keypoints
+from ...lsr1_solver import FitError, Keypoints2D, read_keypoints
 from ..footage import render_size
 from ..keypoint_store import clear, reach, scale, store, swap_sides
 from ..properties import FORMAT_ITEMS
@@ -193,30 +193,24 @@ def summary(number: int, person: Keypoints2D) -> str:
 
 
 def _people(scene: bpy.types.Scene, path: str, format: str) -> list[Keypoints2D]:
-    return read_keypoints(
-        bpy.path.abspath(path),
-        format=None if format in ("AUTO", "") else format,
-        image_size=None if _knows_its_size(path, format) else render_size(scene),
-    )
+    """The people of a file; fractions of a picture become pixels of the render.
 
-
-def _knows_its_size(path: str, format: str) -> bool:
-    """Whether the file can be read without being told the picture's size."""
-    from ...lsr1_solver import FitError
-
+    Their ``image_size`` is None where they are pixels and the file doesn't say of which picture.
+    """
+    file, known = bpy.path.abspath(path), None if format in ("AUTO", "") else format
     try:
-        people = read_keypoints(bpy.path.abspath(path), format=None if format in ("AUTO", "") else format)
+        return read_keypoints(file, format=known)
     except FitError as error:
         if "size" not in str(error):
             raise
-        return False
-    return people[0].image_size is not None
+        people = read_keypoints(file, format=known, image_size=render_size(scene))
+        return people
 
 
 def _take(scene: bpy.types.Scene, person: Keypoints2D, number: int) -> None:
     store(scene, person, person.image_size or render_size(scene))
     held = scene.lsr1.keypoints
-    held.person = number + 1
+    held.person, held.size_is_assumed = number + 1, person.image_size is None
     numbers = person.frame_numbers
     # A clip's first picture is at frame 1, also where its files are counted from 0.
     held.start_frame = 1 if numbers is None else max(1, int(numbers[0]))

@@ -321,3 +321,14 @@ def test_the_bodys_name_says_whose_file_it_is() -> None:
     scene_of_walk()
     assert target(bpy.context).lsr1_body.model_file == ""
     assert load_body_model().name == "open_body"
+
+
+def test_a_picture_opened_after_the_keypoints_gives_them_their_size(tmp_path: Path) -> None:
+    scene = bpy.context.scene
+    bpy.ops.lsr1.import_keypoints(filepath=str(WALK / "keypoints") + "/")
+    assert tuple(scene.lsr1.keypoints.size) == (1920, 1080)
+    image = bpy.data.images.new("portrait", 1080, 1920)
+    image.filepath_raw, image.file_format = str(tmp_path / "portrait.png"), "PNG"
+    image.save()
+    assert bpy.ops.lsr1.open_picture(filepath=str(tmp_path / "portrait.png")) == {"FINISHED"}
+    assert tuple(scene.lsr1.keypoints.size) == (1080, 1920)
