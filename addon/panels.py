@@ -10,7 +10,7 @@ from .keypoint_store import frame_count, has_keypoints
 from .operators.common import target
 from .operators.keypoints import outside
 
-_LISTED = 8
+_LISTED, _PEOPLE = 8, 5
 
 
 class _Panel:
@@ -62,7 +62,8 @@ class LSR1_PT_keypoints(_Panel, bpy.types.Panel):
             return
         count = frame_count(scene)
         layout.label(text=f"{held.layout}, {count} frame{'s' if count > 1 else ''}")
-        for number, person in enumerate(held.people if len(held.people) > 1 else (), start=1):
+        people = held.people[:_PEOPLE] if len(held.people) > 1 else ()
+        for number, person in enumerate(people, start=1):
             row = layout.row()
             chosen = number == held.person
             row.operator(
@@ -71,6 +72,8 @@ class LSR1_PT_keypoints(_Panel, bpy.types.Panel):
                 icon="RADIOBUT_ON" if chosen else "RADIOBUT_OFF",
                 emboss=False,
             ).person = number
+        if len(held.people) > _PEOPLE:
+            layout.label(text=f"{len(held.people) - _PEOPLE} more: by number when importing")
         row = layout.row(align=True)
         row.label(text="Picture")
         row.prop(held, "size", text="")

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from tests.blender.environments import INSIDE, assert_quiet
-from tests.shared import REPOSITORY
+from tests.shared import REPOSITORY, SHARED, needs_shared
 from tools.environments import UnavailableError
 from tools.window import run_in_window
 
 PICTURES = REPOSITORY / "out" / "window"
-SECONDS = 180
+SECONDS = 300
 
 
 def in_window(driver: str, extension_zip: str, work: Path) -> None:
@@ -35,3 +35,16 @@ def test_install_and_press_the_buttons(extension_zip: str, tmp_path: Path) -> No
 
 def test_place_drag_save_and_disable(extension_zip: str, tmp_path: Path) -> None:
     in_window("placing.py", extension_zip, tmp_path)
+
+
+@needs_shared("keypoints")
+def test_real_files_from_an_empty_scene(extension_zip: str, tmp_path: Path) -> None:
+    folder = tmp_path / "keypoints"
+    folder.mkdir()
+    for name in (
+        "openpose_v1_coco18/hmr_random_keypoints.json",
+        "openpose_body25/spin_im1010_openpose.json",
+        "alphapose/first_30_frames.json",
+    ):
+        shutil.copy(SHARED / "keypoints" / name, folder)
+    in_window("real_files.py", extension_zip, tmp_path)
