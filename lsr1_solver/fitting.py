@@ -157,7 +157,11 @@ class _Stages:
         return state
 
     def from_yaws(self, view: PersonView) -> Progress:
-        """Eight yaws a frame, a tile of frames at a time; the states show each frame's best so far."""
+        """Eight yaws a frame, a tile of frames at a time; the states show each frame's best so far.
+
+        Always by Levenberg-Marquardt: so far from the answer, a new Jacobian every step pays.
+        """
+        scout = LevenbergMarquardt()
         frames = np.arange(len(view.turn))
         objective, z_starts = view.objective(yaw_starts(view, frames))
         chosen = YAWS * frames
@@ -166,9 +170,9 @@ class _Stages:
         for first in range(0, len(frames), width):
             tile, rows = slice(first, first + width), slice(YAWS * first, YAWS * (first + width))
             part = objective.select(rows)
-            minimizing = self.minimizer.init(part, z_starts[rows])
+            minimizing = scout.init(part, z_starts[rows])
             for step in range(1, START_STEPS + 1):
-                minimizing = self.minimizer.step(part, minimizing)
+                minimizing = scout.step(part, minimizing)
                 if len(frames) > width and step < START_STEPS:
                     continue  # a long clip shows tile after tile, a short one every step
                 energy = np.where(np.isnan(minimizing.energy), np.inf, minimizing.energy).reshape(-1, YAWS)
