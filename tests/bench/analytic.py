@@ -130,7 +130,7 @@ def row(problem: str, method: str, result: Result) -> Row:
     return {
         "problem": problem,
         "method": method,
-        **{f"after {budget}": result.after(budget) for budget in BUDGETS},
+        **{f"share_after_{budget}": result.after(budget) for budget in BUDGETS},
         "solved_percent": 100 * float(solved.mean()),
         "rates": result.tuned,
     }
