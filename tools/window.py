@@ -18,6 +18,8 @@ from tools.environments import ROOT, UnavailableError
 SUITE = "trixie"
 PACKAGES = ("blender", "python3-numpy", "xvfb", "libgl1-mesa-dri", "imagemagick")
 SECONDS_TO_MAKE = 600
+# Mounts and processes of its own: nothing of them is left when the command ends, however it ends.
+APART = ("unshare", "--mount", "--pid", "--fork", "--kill-child")
 SIZE = (1280, 800)
 # Arguments: the folder, the repository, a folder to work in, a driver, seconds. No window manager.
 OUTSIDE = """set -eu
@@ -43,12 +45,11 @@ def debian_blender() -> Path:
     cache_folder = Path(os.environ.get("LSR1_CACHE", Path.home() / ".cache" / "lsr1-body-fit"))
     folder = cache_folder / f"{SUITE}-blender"
     stamp = folder / "installed.txt"
-    if stamp.exists() and stamp.read_text() == " ".join(PACKAGES):
-        return folder
     if sys.platform != "linux" or os.geteuid() != 0:
         raise UnavailableError("Blender's window is tested on Linux by root only: it takes a chroot")
-    if shutil.which("debootstrap") is None or shutil.which("unshare") is None:
-        raise UnavailableError("Blender's window is tested where debootstrap and unshare are installed")
+    _make(["true"])
+    if stamp.exists() and stamp.read_text() == " ".join(PACKAGES):
+        return folder
     print(f"Setting up {folder}: once, some minutes at most.", flush=True)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -69,20 +70,23 @@ def debian_blender() -> Path:
 
 
 def _make(command: list[str]) -> None:
+    """Run a command apart from the rest of the machine; `UnavailableError` says what went wrong."""
     try:
         answer = subprocess.run(
-            command,
+            [*APART, *command],
             capture_output=True,
             text=True,
             check=False,
             timeout=SECONDS_TO_MAKE,
             stdin=subprocess.DEVNULL,
         )
+    except FileNotFoundError:
+        raise UnavailableError("Blender's window is tested where unshare is installed") from None
     except subprocess.TimeoutExpired:
         raise UnavailableError(f"{command[0]} takes more than {SECONDS_TO_MAKE} s") from None
     if answer.returncode:
         lines = (answer.stdout + answer.stderr).strip().splitlines() or ["no message"]
-        raise UnavailableError(f"{command[0]} failed: {lines[-1]}")
+        raise UnavailableError(f"Blender's window is not tested: {command[0]} failed: {lines[-1]}")
 
 
 def run_in_window(driver: Path, work: Path, *, seconds: int) -> subprocess.CompletedProcess[str]:
@@ -92,7 +96,6 @@ def run_in_window(driver: Path, work: Path, *, seconds: int) -> subprocess.Compl
     seconds it is ended, with code 124. Nothing that it starts outlives it.
     """
     folder = debian_blender()
-    unshare = ["unshare", "--mount", "--pid", "--fork", "--kill-child"]
     arguments = [str(folder), str(ROOT), str(work), driver.relative_to(ROOT).as_posix(), str(seconds)]
     (work / "home").mkdir(parents=True, exist_ok=True)
     environment = {
@@ -106,5 +109,5 @@ def run_in_window(driver: Path, work: Path, *, seconds: int) -> subprocess.Compl
         "PYTHONDONTWRITEBYTECODE": "1",
         "INSIDE": INSIDE,
     }
-    command = [*unshare, "sh", "-c", OUTSIDE, "outside", *arguments]
+    command = [*APART, "sh", "-c", OUTSIDE, "outside", *arguments]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
