@@ -18,7 +18,7 @@ DROPPED_COST = 8.0
 # Energy a seen keypoint above which something may be wrong: nine in ten fits of clean points stay below it.
 SUSPICIOUS = 1.0
 # A hypothesis must explain this much of the energy away to be believed.
-CONVINCING = 0.65
+CONVINCING = 0.5
 LEGS = ("hip", "knee", "ankle", "foot", "toe", "heel")
 ARMS = ("shoulder", "elbow", "wrist", "hand", "thumb", "index", "middle", "ring", "pinky")
 # Parts of landmark names; detectors swap whole limbs or their outer parts.
