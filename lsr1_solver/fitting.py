@@ -92,7 +92,10 @@ def fit(
         for parts in SWAPPED_LIMBS:
             state = yield from stages.with_sides_exchanged(state, problem.initializer, parts)
         for _ in range(ROUNDS):
+            before = state
             state = yield from stages.without_outliers(state, problem.initializer)
+            if state is before:  # nothing was dropped: another look would see the same
+                break
     if one_shape and len(view.turn) > 1:
         state = yield from stages.with_one_shape(state)
     if problem.weights.temporal > 0:
