@@ -201,7 +201,7 @@ def action_kept() -> Iterator[float]:
     body.pose.bones["left_elbow"].rotation_quaternion = (0.9, 0.1, 0.3, 0.2)
     body.pose.bones["left_elbow"].keyframe_insert("rotation_quaternion", frame=scene.frame_current)
     before = channels()
-    scene.lsr1.settings.minimizer, scene.lsr1.settings.steps = "adam", 500
+    scene.lsr1.settings.minimizer, scene.lsr1.settings.steps = "adam", 100_000
     yield from press("lsr1.fit_pose")
     assert scene.lsr1.result.is_running
     elbow = list(body.pose.bones.keys()).index("left_elbow")

@@ -48,7 +48,7 @@ def steps() -> Iterator[float]:
     yield from key("NUMPAD_0")
     picture("keypoints")
 
-    settings.minimizer, settings.steps = "adam", 500  # long enough to be caught in the act
+    settings.minimizer, settings.steps = "adam", 100_000  # long enough to be caught in the act
     yield from press("lsr1.fit_pose")
     assert result().is_running, "the fit does not run"
     picture("fitting")
