@@ -151,12 +151,6 @@ def six_d_to_matrix(d6: Array) -> Array:
     return xp.stack([x, y, cross(x, y)], axis=-1)
 
 
-def matrix_to_six_d(R: Array) -> Array:
-    """The first two columns of a rotation (Zhou et al. 2019). ``R`` [..., 3, 3] -> [..., 6]."""
-    xp = namespace(R)
-    return xp.concat([R[..., :, 0], R[..., :, 1]], axis=-1)
-
-
 def geodesic_angle(A: Array, B: Array) -> Array:
     """The angle of ``A^T B``, in [0, pi] radians. ``A``, ``B`` [..., 3, 3] -> [...]."""
     xp = namespace(A)
