@@ -28,18 +28,18 @@ HINGES = (
 )
 # The sine by which a limit gives way at the cost of one standard deviation: about 3 degrees.
 SOFTNESS = 0.05
-_JOINTS = np.array([SMPL_JOINT_NAMES.index(name) for name, _, _, _ in HINGES])
-_BONES = np.array([bone for _, bone, _, _ in HINGES], dtype=float)
-_FORBIDDEN = np.array([direction for _, _, direction, _ in HINGES], dtype=float)
-_FORBIDDEN_CROSS = cross_matrix(_FORBIDDEN)
-_ALLOWED = np.array([sin(radians(degrees)) for _, _, _, degrees in HINGES])
+JOINTS = np.array([SMPL_JOINT_NAMES.index(name) for name, _, _, _ in HINGES])
+BONES = np.array([bone for _, bone, _, _ in HINGES], dtype=float)
+FORBIDDEN = np.array([direction for _, _, direction, _ in HINGES], dtype=float)
+_FORBIDDEN_CROSS = cross_matrix(FORBIDDEN)
+ALLOWED = np.array([sin(radians(degrees)) for _, _, _, degrees in HINGES])
 
 
 @cache
 def _placement(size: int) -> np.ndarray:
     """[L, 3, size]: where each hinge's own three parameters stand among all."""
     place = np.zeros((len(HINGES), 3, size))
-    for row, joint in enumerate(_JOINTS):
+    for row, joint in enumerate(JOINTS):
         place[row, :, 3 * joint : 3 * joint + 3] = np.eye(3)
     return place
 
@@ -65,10 +65,10 @@ class LimitResidual:
 def limit_residual(posed: PosedChain) -> LimitResidual:
     """How far each hinge bends the wrong way; zero within its range."""
     xp = namespace(posed.local)
-    joints = constant(_JOINTS, posed.local)
-    bone = (xp.take(posed.local, joints, axis=1) @ constant(_BONES, posed.local)[..., None])[..., 0]
-    forbidden = constant(_FORBIDDEN, posed.local)
-    excess = (xp.sum(bone * forbidden, axis=-1) - constant(_ALLOWED, posed.local)) / SOFTNESS
+    joints = constant(JOINTS, posed.local)
+    bone = (xp.take(posed.local, joints, axis=1) @ constant(BONES, posed.local)[..., None])[..., 0]
+    forbidden = constant(FORBIDDEN, posed.local)
+    excess = (xp.sum(bone * forbidden, axis=-1) - constant(ALLOWED, posed.local)) / SOFTNESS
     active = xp.astype(excess > 0, excess.dtype)
     # d(R b) = (J_l d) x (R b), so its lean towards n changes with J_l^T (R b x n); (b x n)^T = b^T [n]x.
     lever = (bone[:, :, None] @ constant(_FORBIDDEN_CROSS, bone))[:, :, 0]

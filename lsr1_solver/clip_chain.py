@@ -1,0 +1,188 @@
+"""The keypoints of a clip and their gradient, with the frames along the last axis.
+
+The same kinematics as `kinematics`, laid out for a thousand frames of one person: every elementary operation
+runs over all frames at once, in memory's order, and what sums over joints or keypoints is one matrix product.
+A keypoint is linear in the joints' world transforms, ``p_k = sum_j [G_j | o_j] V_kj``, so the chain is one
+matrix V, made once for the clip's one shape.
+
+Shapes: T frames, J = 24 joints, K keypoints, S shape components. Transforms are [J, 4, 3, T]: three columns
+and the origin, each with three components.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .body_model import JOINT_COUNT, LEVELS, SMPL_PARENTS
+from .kinematics import PELVIS, ROTATION_SIZE, KeypointChain
+from .limits import ALLOWED, BONES, FORBIDDEN, JOINTS, SOFTNESS
+
+_PARENTS = np.array((0, *SMPL_PARENTS[1:]))
+# Below this squared angle the series of (t - sin t) / t^3 is exact in double precision to 1e-13.
+_SMALL = 1e-2
+
+
+@dataclass(frozen=True, eq=False)
+class ClipChain:
+    """A chain and a shape for T frames.
+
+    ``centre`` [24, 3, 3] the rotations about which the joints turn, in their parents' frames; ``root``
+    [3, 3, T] the same of the root, one a frame. ``points`` [K, 24 * 4] is V, ``bones`` [24, 3] metres, and
+    ``points_shape`` [S, K, 24 * 4], ``bones_shape`` [S, 24, 3] are their changes with the betas.
+    """
+
+    centre: np.ndarray
+    root: np.ndarray
+    points: np.ndarray
+    points_shape: np.ndarray
+    bones: np.ndarray
+    bones_shape: np.ndarray
+
+    def pose(self, x: np.ndarray, betas: np.ndarray) -> PosedClip:
+        """Forward kinematics; ``x`` [75, T] rotation vectors and the pelvis, ``betas`` [S]."""
+        frames = x.shape[1]
+        omega = x[:ROTATION_SIZE].reshape(JOINT_COUNT, 3, frames)
+        sine, versine, third = _sine_series(np.einsum("jct,jct->jt", omega, omega))
+        local = self._local(_exponential(omega, sine, versine))
+        bones = self.bones + np.tensordot(betas, self.bones_shape, 1).astype(x.dtype)
+        V = self.points + np.tensordot(betas, self.points_shape, 1).astype(x.dtype)
+        world = np.empty((JOINT_COUNT, 4, 3, frames), dtype=x.dtype)
+        world[0, :3], world[0, 3] = local[0], x[PELVIS]
+        for first, last, _ in LEVELS:
+            parent = world[_PARENTS[first:last]]
+            for e in range(3):
+                part = local[first:last, :, e, None] * parent[:, None, e]
+                world[first:last, :3] = part if e == 0 else world[first:last, :3] + part
+            moved = np.matmul(bones[first:last, None], parent[:, :3].reshape(last - first, 3, -1))
+            world[first:last, 3] = parent[:, 3] + moved.reshape(last - first, 3, frames)
+        points = (V @ world.reshape(JOINT_COUNT * 4, -1)).reshape(-1, 3, frames)
+        return PosedClip(self, omega, versine, third, local, world, V, points)
+
+    def _local(self, exponential: np.ndarray) -> np.ndarray:
+        """``exp(x_j) centre_j`` by columns, [24, 3, 3, T]."""
+        frames = exponential.shape[-1]
+        local = np.matmul(np.swapaxes(self.centre, 1, 2), exponential.reshape(JOINT_COUNT, 3, -1))
+        local = local.reshape(JOINT_COUNT, 3, 3, frames)
+        local[0] = np.einsum("fdt,fet->det", self.root, exponential[0])
+        return local
+
+
+def _sine_series(square: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """``sin t / t``, ``(1 - cos t) / t^2`` and ``(t - sin t) / t^3``, by half angles: exact near zero too."""
+    half = 0.5 * np.sqrt(square + 1e-30)
+    ratio = np.sin(half) / half
+    sine = ratio * np.cos(half)
+    small = square < _SMALL
+    third = (1 - sine) / np.where(small, 1, square)
+    series = 1 / 6 - square * (1 / 120 - square * (1 / 5040 - square / 362880))
+    return sine, 0.5 * ratio * ratio, np.where(small, series, third)
+
+
+def _exponential(omega: np.ndarray, sine: np.ndarray, versine: np.ndarray) -> np.ndarray:
+    """Rodrigues' formula by columns, [24, 3, 3, T]."""
+    scaled, turned = versine[:, None] * omega, sine[:, None] * omega
+    E = scaled[:, :, None] * omega[:, None]
+    trace = E[:, 0, 0] + E[:, 1, 1] + E[:, 2, 2]
+    for c in range(3):
+        E[:, c, c] += 1 - trace
+        after, before = (c + 1) % 3, (c + 2) % 3
+        E[:, after, before] += turned[:, c]
+        E[:, before, after] -= turned[:, c]
+    return E
+
+
+@dataclass(frozen=True, eq=False)
+class PosedClip:
+    """A clip's chain in T poses, with what the gradient reuses.
+
+    ``points`` [K, 3, T] metres; ``world`` [24, 4, 3, T]; ``local`` [24, 3, 3, T] by columns.
+    """
+
+    chain: ClipChain
+    omega: np.ndarray
+    versine: np.ndarray
+    third: np.ndarray
+    local: np.ndarray
+    world: np.ndarray
+    V: np.ndarray
+    points: np.ndarray
+
+    def limits(self) -> np.ndarray:
+        """How far each hinge bends the wrong way, standard deviations [L, T]; see `limits`."""
+        lean = np.einsum("ld,le,ldet->lt", BONES, FORBIDDEN, self.local[JOINTS])
+        return np.maximum((lean - ALLOWED[:, None]) / SOFTNESS, 0).astype(self.points.dtype)
+
+    def pull_back(self, force: np.ndarray, limits: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """The gradient [75, T] and that by the betas [S] of an energy, from its gradient at the keypoints.
+
+        ``force`` [K, 3, T]; ``limits`` [L, T] the energy's derivative by each hinge's lean.
+        """
+        frames = force.shape[-1]
+        on_world = (self.V.T @ force.reshape(len(force), -1)).reshape(JOINT_COUNT, 4, 3, frames)
+        wrench = np.empty((JOINT_COUNT, 2, 3, frames), dtype=force.dtype)
+        wrench[:, 0] = _cross_sum(self.world, on_world)
+        wrench[:, 1] = on_world[:, 3]
+        for child in range(JOINT_COUNT - 1, 0, -1):
+            wrench[_PARENTS[child]] += wrench[child]
+        torque = wrench[:, 0] - _cross(self.world[:, 3], wrench[:, 1])
+        parent = self.world[_PARENTS, :3]
+        inward = np.empty_like(torque)
+        inward[0] = torque[0]
+        inward[1:] = np.einsum("ject,jct->jet", parent[1:], torque[1:])
+        if limits is not None:
+            bone = np.einsum("ld,ldet->let", BONES.astype(force.dtype), self.local[JOINTS])
+            lean = _cross(bone, np.broadcast_to(FORBIDDEN.astype(force.dtype)[..., None], bone.shape))
+            inward[JOINTS] += limits[:, None] * lean
+        # J_l^T = I - B [w]x + C [w]x^2
+        crossed = _cross(self.omega, inward)
+        by_rotation = (
+            inward - self.versine[:, None] * crossed + self.third[:, None] * _cross(self.omega, crossed)
+        )
+        gradient = np.concatenate([by_rotation.reshape(-1, frames), wrench[0, 1]])
+        on_bone = np.einsum("ject,jct->je", parent[1:], wrench[1:, 1])
+        on_points = force.reshape(len(force), -1) @ self.world.reshape(JOINT_COUNT * 4, -1).T
+        by_shape = np.tensordot(self.chain.bones_shape[:, 1:], on_bone, 2)
+        return gradient, by_shape + np.tensordot(self.chain.points_shape, on_points, 2)
+
+
+def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """[J, 3, T] each."""
+    out = np.empty_like(a)
+    for c in range(3):
+        after, before = (c + 1) % 3, (c + 2) % 3
+        out[:, c] = a[:, after] * b[:, before] - a[:, before] * b[:, after]
+    return out
+
+
+def _cross_sum(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """The sum over the four columns of their cross products: [J, 4, 3, T] each -> [J, 3, T]."""
+    out = np.empty_like(a[:, 0])
+    for c in range(3):
+        after, before = (c + 1) % 3, (c + 2) % 3
+        out[:, c] = np.einsum("jdt,jdt->jt", a[:, :, after], b[:, :, before])
+        out[:, c] -= np.einsum("jdt,jdt->jt", a[:, :, before], b[:, :, after])
+    return out
+
+
+def clip_chain(
+    chain: KeypointChain, centre: np.ndarray, root: np.ndarray, dtype: type[np.floating] = np.float32
+) -> ClipChain:
+    """The chain of a clip. ``centre`` [24, 3, 3] (the root's is not used), ``root`` [T, 3, 3]."""
+    count, shapes = len(chain.landmarks), chain.shape_count
+    rest, rest_shape = np.asarray(chain.rest), np.asarray(chain.rest_shape).reshape(shapes, -1, 3)
+    points = np.zeros((count, JOINT_COUNT, 4))
+    points_shape = np.zeros((shapes, count, JOINT_COUNT, 4))
+    np.add.at(points[..., :3], (chain.keypoint, chain.joint), rest[JOINT_COUNT:])
+    np.add.at(points[..., 3], (chain.keypoint, chain.joint), chain.weight)
+    for s in range(shapes):
+        np.add.at(points_shape[s, ..., :3], (chain.keypoint, chain.joint), rest_shape[s, JOINT_COUNT:])
+    return ClipChain(
+        centre.astype(dtype),
+        np.ascontiguousarray(np.moveaxis(root, 0, -1), dtype=dtype),
+        points.reshape(count, -1).astype(dtype),
+        points_shape.reshape(shapes, count, -1).astype(dtype),
+        rest[:JOINT_COUNT].astype(dtype),
+        rest_shape[:, :JOINT_COUNT].astype(dtype),
+    )
