@@ -36,7 +36,7 @@ BETAS_START = ROTATION_SIZE + 3
 _TORQUE = -cross_matrix(np.eye(3)).reshape(3, 9).T
 
 
-def _descendant_mask() -> np.ndarray:
+def descendant_mask() -> np.ndarray:
     """[24, 24]: 1 where the column's joint is the row's joint or hangs below it."""
     mask = np.eye(JOINT_COUNT)
     for child in range(JOINT_COUNT - 1, 0, -1):
@@ -122,7 +122,7 @@ def _keypoint_chain(body: BodyModel, landmarks: tuple[str, ...], count: int) -> 
             points_shape.append(point_shape)
     gather = np.zeros((len(landmarks), len(joint)))
     gather[keypoint, np.arange(len(joint))] = 1
-    subtree = _descendant_mask()[:, joint]
+    subtree = descendant_mask()[:, joint]
     below = gather[:, None] * subtree
     rest_shape = np.concatenate([bones_shape, np.array(points_shape)])
     return KeypointChain(
