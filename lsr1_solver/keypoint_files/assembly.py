@@ -56,7 +56,7 @@ def people_as_tracks(
     if not len(seen):
         raise FitError(f"{place} shows no keypoint of any person: every one is marked as missing.")
     tracks = _tracks(detections.frames(seen), [found[i][1].track for i in seen], clip, numbering.is_clip)
-    return _laid_out(detections.frames(seen), tracks, numbering.numbers, place, person)
+    return laid_out(detections.frames(seen), tracks, numbering.numbers, place, person)
 
 
 def _layout(
@@ -132,7 +132,7 @@ def _where_seen(detections: Keypoints2D) -> tuple[np.ndarray, np.ndarray]:
     return detections.xy, detections.confidence
 
 
-def _laid_out(
+def laid_out(
     detections: Keypoints2D, tracks: np.ndarray, numbers: np.ndarray, place: str, person: int | None
 ) -> list[Keypoints2D]:
     """One Keypoints2D a track, each over all frames from the first number to the last."""
