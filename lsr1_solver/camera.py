@@ -43,6 +43,13 @@ class Camera:
         chosen = float(focal[index if len(focal) > 1 else 0])
         return replace(self, focal_length=chosen, principal_point=centre[index if len(centre) > 1 else 0])
 
+    def frames(self, index: np.ndarray | slice) -> Camera:
+        """The camera of some frames, one a frame where it is one a frame here."""
+        focal, centre = self.focal_length, self.principal_point
+        focal = np.ravel(focal)[index] if np.size(focal) > 1 else focal
+        centre = centre[index] if np.ndim(centre) > 1 else centre
+        return replace(self, focal_length=focal, principal_point=centre)
+
     @property
     def field_of_view(self) -> float:
         """Over the longer side of the picture, degrees (the first frame's, where frames differ)."""

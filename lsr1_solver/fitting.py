@@ -17,7 +17,7 @@ from .initializer import Initializer
 from .learned_sr1 import load_learned_sr1
 from .minimizer import Adam, LevenbergMarquardt, Minimizer, MinimizerState, State
 from .objective import Objective
-from .problem import SHAPE, FitProblem
+from .problem import PARTS, SHAPE, FitProblem
 from .quasi_newton import LBFGS, SR1
 from .starts import YAWS, initializer_start, start_at, yaw_starts
 from .view import PersonView, person_view
@@ -79,10 +79,13 @@ def fit(
     chosen = cast("Minimizer[MinimizerState]", minimizer or MINIMIZERS["lsr1"])
     stages = _Stages(chosen, max_iterations)
     view = person_view(problem)
+    held = np.isfinite(problem.firmness)
     if initial is not None:
+        view = replace(view, kept=initial) if held.any() else view
         state = yield from stages.descend(view, *view.objective(start_at(view, initial)))
-    elif problem.fixed:
-        raise FitError(f"{sorted(problem.fixed)[0]!r} is fixed: give the initial pose that holds its value")
+    elif held.any():
+        part = PARTS[int(np.argmax(held.any(axis=0)))]
+        raise FitError(f"{part!r} is fixed: give the initial pose that holds its value")
     elif problem.initializer is None:
         state = yield from stages.from_yaws(view)
         state = yield from stages.descend(view, state.objective, state.z, state.iteration)
@@ -232,10 +235,14 @@ class _Stages:
         return state
 
     def with_one_shape(self, state: FitState) -> Progress:
-        """Every frame again, with the mean shape of them all."""
-        betas = np.tile(state.pose.betas[state.fitted].mean(axis=0), (len(state.z), 1))
+        """Every frame again, with the mean shape of them all, or the one that a frame holds."""
+        held = np.flatnonzero(state.view.problem.firmness[:, PARTS.index(SHAPE)] == 0)
+        own = state.pose.betas
+        betas = np.tile(own[held[0]] if len(held) else own[state.fitted].mean(axis=0), (len(own), 1))
         problem = state.view.problem
-        view = replace(state.view, problem=replace(problem, fixed=problem.fixed | {SHAPE}))
+        kept = state.view.kept
+        kept = None if kept is None else replace(kept, betas=betas)
+        view = replace(state.view, problem=replace(problem, fixed=problem.fixed | {SHAPE}), kept=kept)
         start = start_at(view, replace(state.pose, betas=betas))
         return (yield from self.descend(view, *view.objective(start), state.iteration))
 

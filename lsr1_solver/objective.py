@@ -4,7 +4,7 @@ The parameters are ``x = offset + spread * (A z)``: 24 rotation vectors around g
 the betas, where ``A A^T`` is the prior's covariance. In ``z`` the prior is half the squared length, and one
 unit of every coordinate is one standard deviation, so no minimizer needs to know radians from metres.
 
-    E(z) = sum_k c_k rho(|reprojection_k| / 1 % of the height) + limits + 3D keypoints + w |z|^2 / 2
+    E(z) = sum_k c_k rho(|reprojection_k| / 1 % of the height) + limits + 3D keypoints + pins + w |z|^2 / 2
     rho(r) = delta^2 (sqrt(1 + r^2 / delta^2) - 1)                                       (pseudo-Huber)
 """
 
@@ -18,6 +18,7 @@ from .arrays import Array, at_least, device, namespace
 from .kinematics import KeypointChain, PosedChain, pose_chain, pull_back, row_jacobian
 from .limits import LimitResidual, limit_residual
 from .minimizer import choose
+from .pins import Pinned
 
 # Metres: a point nearer than this to the camera's plane is taken to be there, and its residual is flat.
 NEAREST = 0.05
@@ -27,10 +28,12 @@ NEAREST = 0.05
 class Objective:
     """B independent problems with n unknowns each, on numpy or torch.
 
-    ``centre`` [B, 24, 3, 3]; ``offset`` and ``spread`` [B, P]; ``basis`` [P, n] is A. ``target`` [B, K, 2]
+    ``centre`` [B, 24, 3, 3]; ``offset`` and ``spread`` [B, P]; ``basis`` [P, n] is A, or
+    [B, P, n] where every problem has its own. ``target`` [B, K, 2]
     keypoints on the image plane of a camera that looks along -z; ``confidence`` [B, K]; ``unit`` [B] is 1 %
     of the person's height on the image plane. ``target_3d`` [B, K, 3] metres in the same axes, of which only
-    the shape counts, not the place, with ``confidence_3d`` [B, K] in 1/metres^2.
+    the shape counts, not the place, with ``confidence_3d`` [B, K] in 1/metres^2. ``pinned`` joints are drawn
+    to places.
     """
 
     chain: KeypointChain
@@ -46,11 +49,12 @@ class Objective:
     delta: float = 1.5
     target_3d: Array | None = None
     confidence_3d: Array | None = None
+    pinned: Pinned | None = None
 
     @property
     def dimension(self) -> int:
         """n, the number of unknowns of one problem."""
-        return self.basis.shape[1]
+        return self.basis.shape[-1]
 
     def __len__(self) -> int:
         return self.offset.shape[0]
@@ -62,7 +66,7 @@ class Objective:
 
     def parameters(self, z: Array) -> Array:
         """``x`` [B, P] of ``z`` [B, n]."""
-        return self.offset + self.spread * (z @ self.basis.T)
+        return self.offset + self.spread * self._unwhiten(z)
 
     def pose(self, z: Array) -> PosedChain:
         """The keypoints and joints at ``z``."""
@@ -86,7 +90,10 @@ class Objective:
         energy = energy + 0.5 * self.prior_weight * xp.sum(z * z, axis=-1)
         by_x = pull_back(self.chain, posed, force + pull)
         by_x = by_x + self.limit_weight * limits.gradient(self.chain.size)
-        return energy, (by_x * self.spread) @ self.basis + self.prior_weight * z
+        if self.pinned is not None:
+            by_pins, pulled = self.pinned.energy_and_gradient(posed)
+            energy, by_x = energy + by_pins, by_x + pulled
+        return energy, self._whiten(by_x * self.spread) + self.prior_weight * z
 
     def linearize(self, z: Array) -> Linearization:
         """Energy, gradient and the Gauss-Newton Jacobian at ``z``, sharing the forward pass."""
@@ -96,18 +103,31 @@ class Objective:
         rows = [self._reprojection_rows(posed), self._limit_rows(limit_residual(posed))]
         if self.target_3d is not None:
             rows.append(self._rows_3d(posed))
+        if self.pinned is not None:
+            rows.append(self.pinned.rows(posed))
         J = (xp.concat(rows, axis=1) * self.spread[:, None]) @ self.basis
         return Linearization(energy, gradient, J, self.prior_weight)
 
+    def _unwhiten(self, z: Array) -> Array:
+        """``A z`` [B, P]."""
+        return z @ self.basis.T if self.basis.ndim == 2 else (self.basis @ z[..., None])[..., 0]
+
+    def _whiten(self, by_x: Array) -> Array:
+        """``A^T by_x`` [B, n]."""
+        return by_x @ self.basis if self.basis.ndim == 2 else (by_x[:, None] @ self.basis)[:, 0]
+
     def _own(self) -> dict[str, Array]:
         """The arrays with a row for every problem."""
-        shared = ("chain", "basis", "prior_weight", "limit_weight", "delta")
+        shared = ("chain", "pinned", "prior_weight", "limit_weight", "delta")
         own = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in shared}
+        if self.basis.ndim == 2:
+            del own["basis"]
         return {name: array for name, array in own.items() if array is not None}
 
     def select(self, index: np.ndarray | slice) -> Objective:
         """The chosen problems of the batch."""
-        return replace(self, **{name: array[index] for name, array in self._own().items()})
+        pinned = None if self.pinned is None else self.pinned.select(index)
+        return replace(self, pinned=pinned, **{name: array[index] for name, array in self._own().items()})
 
     def merge(self, index: np.ndarray, other: Objective) -> Objective:
         """The batch with the problems at ``index`` in place of its own; numpy only."""

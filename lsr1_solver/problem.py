@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -11,12 +12,15 @@ from .camera import Camera
 from .errors import FitError
 from .initializer import Initializer, load_initializer
 from .keypoints import Keypoints2D
+from .pins import Pins
 from .pose_prior import PosePrior, load_pose_prior
 
 # A frame with fewer points says too little about 85 parameters to be worth a pose.
 FEWEST_KEYPOINTS = 6
 # What `fixed` may hold besides joint names.
 SHAPE, PLACE = "betas", "transl"
+# The columns of `held`.
+PARTS = (*SMPL_JOINT_NAMES, PLACE, SHAPE)
 
 
 @dataclass(frozen=True)
@@ -43,11 +47,15 @@ class FitProblem:
 
     ``keypoints_3d`` [B, K, 3] in camera axes, metres: their shape counts, not their place; a point that is
     not finite is missing. ``fixed`` names what stays as in the initial pose: joints by name ("pelvis" is the
-    root), "betas" for the shape, "transl" for the place. ``initializer`` reads a first pose off the
-    keypoints; None begins at eight yaws with the pose prior instead. The arrays are never written to.
+    root), "betas" for the shape, "transl" for the place. ``held`` [B, 26] says the same frame by frame, and
+    how firmly, for each of PARTS (24 joints, place, shape): 0 stays exactly as in the initial pose, inf is
+    free, anything between is one standard deviation about the initial pose (radians, metres, betas). Either
+    way the prior of the rest is conditioned on it. ``pins`` draw joints to places. ``initializer`` reads a
+    first pose off the keypoints; None begins at eight yaws with the pose prior instead. The arrays are never
+    written to.
 
-    Raises FitError where the numbers of frames disagree, where ``fixed`` holds an unknown name, and where no
-    frame has six usable points.
+    Raises FitError where the numbers of frames disagree, where ``fixed`` holds an unknown name or ``held``
+    a negative number, and where no frame has six usable points.
     """
 
     body: BodyModel
@@ -57,6 +65,8 @@ class FitProblem:
     weights: Weights = Weights()
     keypoints_3d: np.ndarray | None = None
     fixed: frozenset[str] = frozenset()
+    held: np.ndarray | None = None
+    pins: Pins | None = None
     shape_count: int = 10
     initializer: Initializer | None = field(default_factory=load_initializer)
 
@@ -70,11 +80,39 @@ class FitProblem:
         wanted = (*self.keypoints.confidence.shape, 3)
         if self.keypoints_3d is not None and self.keypoints_3d.shape != wanted:
             raise FitError(f"the 3D keypoints have shape {self.keypoints_3d.shape}; right is {wanted}")
+        if self.held is not None and (self.held.shape != (frames, len(PARTS)) or not np.all(self.held >= 0)):
+            raise FitError(
+                f"held has shape {self.held.shape}; right is ({frames}, {len(PARTS)}), nowhere below zero"
+            )
+        if self.pins is not None and len(self.pins) != frames:
+            raise FitError(f"pins are given for {len(self.pins)} frames; the keypoints have {frames}")
         if not self.fitted_frames.any():
             most = int((self.keypoints.confidence[:, self.usable] > 0).sum(axis=1).max(initial=0))
             raise FitError(
                 f"no frame has enough keypoints: at most {most} are usable, a fit needs {FEWEST_KEYPOINTS}"
             )
+
+    @cached_property
+    def firmness(self) -> np.ndarray:
+        """[B, 26] ``held`` and ``fixed`` in one table of standard deviations: 0 exactly, inf free."""
+        held = np.full((len(self.keypoints), len(PARTS)), np.inf) if self.held is None else self.held.copy()
+        held[:, [PARTS.index(name) for name in self.fixed]] = 0.0
+        return held
+
+    def frames(self, index: np.ndarray | slice) -> FitProblem:
+        """The problem of the chosen frames alone."""
+
+        def chosen(array: np.ndarray | None) -> np.ndarray | None:
+            return None if array is None else array[index]
+
+        return replace(
+            self,
+            camera=self.camera.frames(index),
+            keypoints=self.keypoints.frames(index),
+            keypoints_3d=chosen(self.keypoints_3d),
+            held=chosen(self.held),
+            pins=None if self.pins is None else self.pins.frames(index),
+        )
 
     @property
     def usable(self) -> np.ndarray:

@@ -14,9 +14,11 @@ import numpy as np
 
 from .body_model import JOINT_COUNT, SMPL_JOINT_NAMES, BodyModel, BodyPose, local_rotations, rest_joints
 from .camera import image_plane, virtual_view
+from .conditioning import conditioned, whitened
 from .kinematics import BETAS_START, PELVIS, ROTATION_SIZE, KeypointChain, keypoint_chain
 from .objective import Objective
-from .problem import PLACE, SHAPE, FitProblem
+from .pins import Pinned
+from .problem import PARTS, PLACE, SHAPE, FitProblem
 from .rotation import axis_angle_to_matrix, matrix_to_axis_angle
 
 
@@ -63,7 +65,8 @@ class PersonView:
     ``turn`` [B, 3, 3] from camera axes to the virtual camera's; ``target`` [B, K', 2] on its image plane;
     ``confidence`` [B, K'], for the K' keypoints that the body knows; where a temporal term needs them, SMPL's
     24 joints come last, with confidence 0. ``order`` [B, K'] says which of these keypoints the picture shows
-    at each place: not its own where left and right were found swapped.
+    at each place: not its own where left and right were found swapped. ``kept`` is the pose in camera axes
+    that gives what the problem holds its values, None where it holds nothing.
     """
 
     problem: FitProblem
@@ -72,6 +75,7 @@ class PersonView:
     target: np.ndarray
     confidence: np.ndarray
     order: np.ndarray
+    kept: BodyPose | None = None
 
     @cached_property
     def height(self) -> float:
@@ -127,7 +131,8 @@ class PersonView:
         """The objective around a start, and the start as its unknowns z [N, n]."""
         weights = self.problem.weights
         begin = np.zeros((len(start), self.chain.size)) if start.begin is None else start.begin
-        basis, mean, free = conditioned(start.covariance, begin, _fixed_parameters(self.problem))
+        value, sigma = self._held(start, begin)
+        mean, basis, free = conditioned(start.covariance, value, sigma)
         offset = start.spread * mean
         offset[:, PELVIS] += start.pelvis
         offset[:, BETAS_START:] += start.betas
@@ -146,8 +151,26 @@ class PersonView:
             delta=weights.delta,
             target_3d=points_3d,
             confidence_3d=confidence_3d,
+            pinned=self._pinned(start.frames),
         )
-        return objective, np.linalg.solve(basis[free], (begin - mean)[:, free, None])[..., 0]
+        return objective, whitened(basis, free, begin - mean)
+
+    def _held(self, start: Start, begin: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The deviations [N, P] that are held, and how firmly, in units of the deviations [N, P]."""
+        counts = [3] * (JOINT_COUNT + 1) + [self.chain.shape_count]
+        sigma = np.repeat(self.problem.firmness[start.frames], counts, axis=1) / start.spread
+        if self.kept is None:
+            return begin, sigma
+        kept = start.at(*(part[start.frames] for part in self.turned(self.kept))).begin
+        assert kept is not None
+        return kept, sigma
+
+    def _pinned(self, frames: np.ndarray) -> Pinned | None:
+        """The pins' term in the virtual camera's axes."""
+        if self.problem.pins is None:
+            return None
+        pins, turn = self.problem.pins.frames(frames), self.turn[frames]
+        return pins.turned(turn, self.problem.body, self.chain.shape_count)
 
     def _points_3d(self, frames: np.ndarray) -> tuple[np.ndarray | None, np.ndarray | None]:
         """3D keypoints in the virtual camera's axes and their weights 1/sigma^2, where there are any."""
@@ -171,7 +194,20 @@ class PersonView:
         betas = x[:, BETAS_START:]
         pelvis = (back @ x[:, PELVIS, None])[..., 0]
         transl = pelvis - rest_joints(self.problem.body, betas)[:, 0]
-        return BodyPose(omega[:, 0], omega[:, 1:], betas, transl)
+        return self._with_kept(BodyPose(omega[:, 0], omega[:, 1:], betas, transl), frames)
+
+    def _with_kept(self, pose: BodyPose, frames: np.ndarray) -> BodyPose:
+        """The pose with what is held exactly bit for bit as it was given."""
+        if self.kept is None:
+            return pose
+        exact, kept = self.problem.firmness[frames] == 0, self.kept.frames(frames)
+        place, shape = (exact[:, PARTS.index(part), None] for part in (PLACE, SHAPE))
+        return BodyPose(
+            np.where(exact[:, :1], kept.global_orient, pose.global_orient),
+            np.where(exact[:, 1:JOINT_COUNT, None], kept.body_pose, pose.body_pose),
+            np.where(shape, kept.betas[:, : self.chain.shape_count], pose.betas),
+            np.where(place & shape, kept.transl, pose.transl),
+        )
 
     def turned(self, pose: BodyPose) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """A pose of all B frames in camera axes as rotations, pelvis and betas in the virtual camera's."""
@@ -199,39 +235,3 @@ def person_view(problem: FitProblem) -> PersonView:
 def body_height(body: BodyModel) -> float:
     """Of the mean body in its rest pose, sole to crown, metres."""
     return float(np.ptp(body.v_template[:, 1]))
-
-
-def _fixed_parameters(problem: FitProblem) -> np.ndarray:
-    """[P] which parameters the problem holds."""
-    fixed = np.zeros(BETAS_START + problem.shape_count, dtype=bool)
-    for name in problem.fixed:
-        if name == SHAPE:
-            fixed[BETAS_START:] = True
-        elif name == PLACE:
-            fixed[PELVIS] = True
-        else:
-            joint = SMPL_JOINT_NAMES.index(name)
-            fixed[3 * joint : 3 * joint + 3] = True
-    return fixed
-
-
-def conditioned(
-    covariance: np.ndarray, begin: np.ndarray, fixed: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """A Gaussian's free parameters given the fixed ones.
-
-    ``covariance`` [P, P]; ``begin`` [N, P] holds the fixed values; ``fixed`` [P]. Returns A [P, n] with
-    ``A A^T`` the conditional covariance (zero rows for what is fixed), the conditional mean [N, P], and the
-    free parameters' indices [n]. Locked joints thus draw the others with them: a Schur complement.
-    """
-    free = np.flatnonzero(~fixed)
-    mean = np.where(fixed, begin, 0.0)
-    conditional = covariance[np.ix_(free, free)]
-    if fixed.any():
-        across = covariance[np.ix_(free, np.flatnonzero(fixed))]
-        gain = np.linalg.solve(covariance[np.ix_(fixed, fixed)], across.T).T
-        conditional = conditional - gain @ across.T
-        mean[:, free] = begin[:, fixed] @ gain.T
-    basis = np.zeros((len(fixed), len(free)))
-    basis[free] = np.linalg.cholesky(conditional)
-    return basis, mean, free
