@@ -6,7 +6,6 @@ up: everything turns by +90 degrees about x, so the camera stays at the origin a
 
 from __future__ import annotations
 
-import itertools
 import logging
 import math
 import os
@@ -22,7 +21,7 @@ import numpy as np
 from .arrays import Array
 from .body_model import JOINT_COUNT, BodyModel, BodyPose, rest_joints
 from .errors import FitError
-from .rotation import axis_angle_to_matrix, matrix_to_axis_angle
+from .rotation import axis_angle_to_matrix, continuous_axis_angle, matrix_to_axis_angle
 
 _log = logging.getLogger(__name__)
 
@@ -116,18 +115,8 @@ def read_amass(path: str | Path, *, body: BodyModel) -> tuple[BodyPose, float]:
 
 
 def _turn_root(turn: np.ndarray, root: np.ndarray) -> np.ndarray:
-    """Root rotations seen from turned axes. ``turn`` [3, 3], ``root`` [N, 3] axis-angle -> [N, 3].
-
-    Of the vectors of one rotation, each frame takes the one nearest to the frame before, so that a body
-    turning past 180 degrees makes no jump between keys.
-    """
-    turned = matrix_to_axis_angle(turn @ axis_angle_to_matrix(root))
-    for before, now in itertools.pairwise(turned):
-        angle = np.linalg.norm(now)
-        if angle > 0:
-            axis = now / angle
-            now += axis * 2 * np.pi * np.round((before @ axis - angle) / (2 * np.pi))
-    return turned
+    """Root rotations seen from turned axes. ``turn`` [3, 3], ``root`` [N, 3] axis-angle -> [N, 3]."""
+    return continuous_axis_angle(matrix_to_axis_angle(turn @ axis_angle_to_matrix(root)))
 
 
 def _shape_for(body: BodyModel, betas: np.ndarray, name: str) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 
 from .body_model import JOINT_COUNT
 from .errors import FitError
-from .weight_files import read_npz
+from .weight_files import check_covariance, read_arrays
 
 POSE_PRIOR = Path(__file__).resolve().parents[1] / "assets" / "pose_prior.npz"
 BODY_JOINTS = JOINT_COUNT - 1
@@ -39,24 +39,10 @@ def load_pose_prior(path: str | Path = POSE_PRIOR) -> PosePrior:
 
 @cache
 def _load(path: Path) -> PosePrior:
-    arrays = read_npz(path, "pose prior")
-    missing = [key for key in _SHAPES if key not in arrays]
-    if missing:
-        raise FitError(
-            f"{path} is no pose prior: it lacks {missing[0]!r}; {' and '.join(_SHAPES)} are needed"
-        )
-    for key, shape in _SHAPES.items():
-        if arrays[key].dtype.kind not in "fiu":
-            raise FitError(f"{path} is no pose prior: {key} must hold numbers")
-        if arrays[key].shape != shape or not np.isfinite(arrays[key]).all():
-            raise FitError(f"{path}: {key} must be finite numbers of shape {list(shape)}")
-    _check(path, arrays["mean_rotations"], arrays["covariance"])
-    return PosePrior(*(arrays[key].astype(np.float64) for key in ("mean_rotations", "covariance")))
-
-
-def _check(path: Path, rotations: np.ndarray, covariance: np.ndarray) -> None:
+    arrays = read_arrays(path, "pose prior", _SHAPES)
+    rotations = arrays["mean_rotations"]
     square = rotations @ np.swapaxes(rotations, -1, -2)
     if np.abs(square - np.eye(3)).max() > 1e-4 or np.linalg.det(rotations).min() < 0:
         raise FitError(f"{path}: mean_rotations must be rotation matrices")
-    if np.abs(covariance - covariance.T).max() > 1e-6 or np.linalg.eigvalsh(covariance)[0] <= 0:
-        raise FitError(f"{path}: covariance must be symmetric and positive definite")
+    check_covariance(path, "covariance", arrays["covariance"])
+    return PosePrior(rotations, arrays["covariance"])

@@ -6,6 +6,8 @@ Angles are radians. Matrices act on column vectors, ``v' = R v``.
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 
 from .arrays import Array, device, namespace
@@ -156,6 +158,23 @@ def geodesic_angle(A: Array, B: Array) -> Array:
     xp = namespace(A)
     omega = matrix_to_axis_angle(xp.matrix_transpose(A) @ B)
     return xp.sqrt(xp.sum(omega * omega, axis=-1))
+
+
+def continuous_axis_angle(omega: np.ndarray) -> np.ndarray:
+    """Rotation vectors over time, each on the branch of the logarithm that is nearest to the one before.
+
+    A path that turns past 180 degrees then makes no jump. ``omega`` [T, ..., 3], radians -> the same shape.
+    """
+    paths = np.array(omega).reshape(len(omega), -1, 3)
+    # Only past half a turn between two vectors can another branch be nearer.
+    apart = np.linalg.norm(np.diff(paths, axis=0), axis=-1)
+    for j in np.flatnonzero((apart > np.pi).any(axis=0)):
+        for before, now in itertools.pairwise(paths[:, j]):
+            angle = np.linalg.norm(now)
+            if angle > 0:
+                axis = now / angle
+                now += axis * 2 * np.pi * np.round((before @ axis - angle) / (2 * np.pi))
+    return paths.reshape(omega.shape)
 
 
 def rotation_between(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -23,3 +24,26 @@ def read_npz(path: Path, what: str) -> dict[str, np.ndarray]:
     # What np.load raises for text, another zip, or a file that is cut off.
     except (ValueError, EOFError, AttributeError, TypeError, KeyError, zipfile.BadZipFile) as error:
         raise FitError(f"{path} is no {what}, or is damaged: {error}") from None
+
+
+def read_arrays(path: Path, what: str, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
+    """The named arrays of the file in double precision, finite and of these shapes.
+
+    Raises FitError, also where `read_npz` does.
+    """
+    arrays = read_npz(path, what)
+    missing = [key for key in shapes if key not in arrays]
+    if missing:
+        raise FitError(f"{path} is no {what}: it lacks {missing[0]!r}; {' and '.join(shapes)} are needed")
+    for key, shape in shapes.items():
+        if arrays[key].dtype.kind not in "fiu":
+            raise FitError(f"{path} is no {what}: {key} must hold numbers")
+        if arrays[key].shape != shape or not np.isfinite(arrays[key]).all():
+            raise FitError(f"{path}: {key} must be finite numbers of shape {list(shape)}")
+    return {key: arrays[key].astype(np.float64) for key in shapes}
+
+
+def check_covariance(path: Path, name: str, covariance: np.ndarray) -> None:
+    """Raises FitError where the file's ``covariance`` is none."""
+    if np.abs(covariance - covariance.T).max() > 1e-6 or np.linalg.eigvalsh(covariance)[0] <= 0:
+        raise FitError(f"{path}: {name} must be symmetric and positive definite")

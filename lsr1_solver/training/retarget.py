@@ -63,14 +63,15 @@ class Motion:
 def load_motions(
     mocap_folder: Path,
     *,
-    rate: float = 10.0,
+    rate: float | None = 10.0,
     splits: Collection[str] = SPLITS,
     pattern: str = "*",
     rest_joints: np.ndarray | None = None,
 ) -> list[Motion]:
     """Every clip of the wanted splits on a body with ``rest_joints`` [24, 3], metres (None: the open body).
 
-    ``rate`` in hertz: the nearest frames are taken, none is interpolated. ``pattern`` chooses clips by name.
+    ``rate`` in hertz: the nearest frames are taken, none is interpolated; None: every frame. ``pattern``
+    chooses clips by name.
     Raises FitError where the motion capture is missing or damaged.
     """
     if rest_joints is None:

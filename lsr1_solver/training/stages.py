@@ -19,6 +19,8 @@ from .config import TrainingConfig
 from .learn_initializer import finish_initializer, train_initializer
 from .learn_optimizer import problem_pool, save_optimizer, train_optimizer
 from .learn_quadratics import learn_quadratics
+from .motion_prior import RATE as MOTION_RATE
+from .motion_prior import derivatives, learn_motion, rate_rows, save_motion_prior
 from .pose_prior import RATE, distinct_poses, learn, plausible, save
 from .poses import widen_poses
 from .processes import Processes
@@ -40,6 +42,11 @@ class Workshop:
     def prior_file(self) -> Path:
         """What the stage `prior` writes."""
         return self.out / "pose_prior.npz"
+
+    @property
+    def motion_file(self) -> Path:
+        """What the stage `motion` writes."""
+        return self.out / "motion_prior.npz"
 
     @property
     def poses_file(self) -> Path:
@@ -82,16 +89,23 @@ def prior_stage(shop: Workshop) -> None:
         save(shop.prior_file, learn(poses), len(poses))
 
 
+def motion_stage(shop: Workshop) -> None:
+    """Learn the motion prior."""
+    if not shop.processes.is_first:
+        return
+    prior = load_pose_prior(_made_by("prior", shop.prior_file))
+    motions = load_motions(shop.mocap, rate=None, splits=("train",))
+    samples = derivatives(motions, prior, MOTION_RATE)
+    motion = learn_motion(samples, prior)
+    save_motion_prior(shop.motion_file, motion, len(samples.velocity), rate_rows(motions, prior))
+
+
 def poses_stage(shop: Workshop) -> None:
     """Widen the captured poses."""
     if not shop.processes.is_first:
         return
-    if not shop.prior_file.exists():
-        raise FitError(f"{shop.prior_file} is missing: run the stage prior first")
-    config = shop.config
-    vectors = widen_poses(
-        captured_poses(shop), load_pose_prior(shop.prior_file), config.poses, seed=config.seed
-    )
+    prior = load_pose_prior(_made_by("prior", shop.prior_file))
+    vectors = widen_poses(captured_poses(shop), prior, shop.config.poses, seed=shop.config.seed)
     part = shop.poses_file.with_suffix(".part")
     with part.open("wb") as file:
         np.savez(file, vectors=vectors)
@@ -101,9 +115,7 @@ def poses_stage(shop: Workshop) -> None:
 def initializer_stage(shop: Workshop) -> None:
     """Train the initializer and measure its error on the validation split."""
     began = time.monotonic()
-    if not shop.poses_file.exists():
-        raise FitError(f"{shop.poses_file} is missing: run the stage poses first")
-    with np.load(shop.poses_file, allow_pickle=False) as file:
+    with np.load(_made_by("poses", shop.poses_file), allow_pickle=False) as file:
         vectors = file["vectors"]
     body = load_body_model()
     training = train_initializer(
@@ -121,10 +133,8 @@ def optimizer_stage(shop: Workshop) -> None:
     """Meta-train L-SR1 on fits that begin where the initializer says."""
     began = time.monotonic()
     config = shop.config.optimizer
-    if not shop.initializer_file.exists():
-        raise FitError(f"{shop.initializer_file} is missing: run the stage initializer first")
+    initializer = load_initializer(_made_by("initializer", shop.initializer_file))
     motions = load_motions(shop.mocap, rate=config.rate, splits=("train",))
-    initializer = load_initializer(shop.initializer_file)
     pool = problem_pool(motions, load_body_model(), initializer, seed=shop.config.seed, count=config.problems)
     training = train_optimizer(pool, shop.config, shop.processes, shop.out / "optimizer.checkpoint")
     if shop.processes.is_first:
@@ -136,9 +146,17 @@ def quadratics_stage(shop: Workshop) -> None:
     learn_quadratics(shop.config, shop.processes, shop.quadratics_file, shop.out / "quadratics.checkpoint")
 
 
+def _made_by(stage: str, path: Path) -> Path:
+    """The path of what an earlier stage wrote."""
+    if not path.exists():
+        raise FitError(f"{path} is missing: run the stage {stage} first")
+    return path
+
+
 # In the order in which they build on each other.
 STAGES: Mapping[str, Stage] = {
     "prior": prior_stage,
+    "motion": motion_stage,
     "poses": poses_stage,
     "initializer": initializer_stage,
     "optimizer": optimizer_stage,
