@@ -1,0 +1,86 @@
+"""Fit and animator in turns: what was changed by hand is noticed, kept, and the rest fitted again around it.
+
+edited = edited_parts(before, after)
+state = fit_pose(refit_problem(problem, edited, free=LIMBS["left_leg"]), initial=after)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+from math import radians
+from types import MappingProxyType
+
+import numpy as np
+
+from .body_model import JOINT_COUNT, BodyPose, local_rotations
+from .errors import FitError
+from .problem import PARTS, PLACE, SHAPE, FitProblem
+from .rotation import geodesic_angle
+
+
+def _sided(side: str, *joints: str) -> tuple[str, ...]:
+    return tuple(f"{side}_{joint}" for joint in joints)
+
+
+# The joints that turn when a limb moves, from the trunk outwards.
+LIMBS = MappingProxyType(
+    {
+        "left_arm": _sided("left", "shoulder", "elbow", "wrist", "hand"),
+        "right_arm": _sided("right", "shoulder", "elbow", "wrist", "hand"),
+        "left_leg": _sided("left", "hip", "knee", "ankle", "foot"),
+        "right_leg": _sided("right", "hip", "knee", "ankle", "foot"),
+        "torso": ("pelvis", "spine1", "spine2", "spine3", "neck", "head", "left_collar", "right_collar"),
+    }
+)
+
+
+def edited_parts(
+    before: BodyPose, after: BodyPose, *, angle: float = radians(0.5), distance: float = 0.001
+) -> np.ndarray:
+    """Which of PARTS were changed by hand, bone by bone. -> [B, 26] booleans.
+
+    A joint counts where its rotation differs by more than ``angle`` radians, the place where the body was
+    moved by more than ``distance`` metres, the shape where any of the betas differs by more than 0.01.
+    Smaller differences are what writing to an armature and reading back leaves.
+    """
+    if len(before) != len(after):
+        raise FitError(f"the pose before has {len(before)} frames, the pose after {len(after)}")
+    count = min(before.betas.shape[1], after.betas.shape[1])
+    turned = geodesic_angle(local_rotations(before), local_rotations(after)) > angle
+    moved = np.linalg.norm(after.transl - before.transl, axis=1) > distance
+    reshaped = np.abs(after.betas[:, :count] - before.betas[:, :count]).max(axis=1, initial=0.0) > 0.01
+    return np.concatenate([turned, moved[:, None], reshaped[:, None]], axis=1)
+
+
+def refit_problem(
+    problem: FitProblem,
+    edited: np.ndarray,
+    *,
+    free: Collection[str] | None = None,
+    frames: np.ndarray | None = None,
+    sigma: float = 0.0,
+) -> FitProblem:
+    """The problem in which edits are kept: fit it with the edited pose as ``initial``.
+
+    ``edited`` [B, 26] which of PARTS were changed by hand. At ``sigma`` 0 they are locked; above, edited
+    joints are hints, one standard deviation of ``sigma`` radians about the edit (place and shape stay
+    locked). Only ``free`` (names of PARTS; None for all) in the rows ``frames`` [B] (booleans; None for all)
+    may change, all else stays bit for bit. What the problem holds already it goes on holding.
+
+    Raises FitError for an unknown name, a table of another shape, and a negative ``sigma``.
+    """
+    count = len(problem.keypoints)
+    names = PARTS if free is None else tuple(free)
+    unknown = [name for name in names if name not in PARTS]
+    if unknown:
+        raise FitError(f"{unknown[0]!r} is no part of a pose: give joint names, {PLACE!r} or {SHAPE!r}")
+    if edited.shape != (count, len(PARTS)):
+        raise FitError(f"the table of edits has shape {edited.shape}; right is ({count}, {len(PARTS)})")
+    if sigma < 0:
+        raise FitError(f"a hint's sigma is {sigma}; give radians above zero, or zero for a lock")
+    may_change = np.isin(PARTS, names) & (True if frames is None else np.asarray(frames)[:, None])
+    kept = np.zeros(len(PARTS))
+    kept[:JOINT_COUNT] = sigma
+    held = np.where(may_change, np.where(edited, kept, np.inf), 0.0)
+    return replace(problem, held=np.minimum(held, problem.firmness))
