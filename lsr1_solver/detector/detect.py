@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,24 +12,19 @@ from ..keypoint_files.assembly import laid_out
 from ..keypoint_formats import BLAZEPOSE_33
 from ..keypoints import Keypoints2D, keypoints_2d
 from ..tracking import link_people
+from .following import Chain, distinct, without_doubles
 from .landmarks import PRESENT, LandmarkFinder, Landmarks
 from .people import PersonFinder, overlap
 from .region import Region, region_of_box, region_of_pair, tiles, whole
-from .smoothing import OneEuro
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets" / "detector"
 Box = tuple[float, float, float, float]
 
 # How often a region is corrected by what is found in it, where a box was drawn by hand.
 _CORRECTIONS = 3
-# Two findings are one person where their keypoints are this near on the average, in parts of the region.
-_SAME = 0.1
 # Boxes that overlap more than this are one person, before its keypoints are looked for.
 _SAME_BOX = 0.4
 _SEARCH_SECONDS = 1.0
-# Cutoff in Hz and its growth with speed in sizes a second (MediaPipe's settings).
-_POINTS, _PAIR, _WORLD = (0.05, 80.0), (0.01, 10.0), (0.1, 40.0)
-_VISIBILITY_SHARE = 0.1
 
 
 class Detector:
@@ -48,7 +42,7 @@ class Detector:
         self._landmarks = LandmarkFinder(landmark_model or ASSETS / "landmarks.onnx")
 
     def detect(self, image: np.ndarray, box: Box | None = None) -> list[Keypoints2D]:
-        """The people in one picture, the surest first; an empty list where nobody is found.
+        """The people in one picture, the largest first; an empty list where nobody is found.
 
         ``image`` [H, W, 3] uint8, RGB, rows from the top. ``box`` (left, top, right, bottom) in pixels, drawn
         round one person: then only that person is looked for. Without it the whole picture is searched, and
@@ -74,35 +68,25 @@ class Detector:
         and when somebody was lost. With a ``box`` in the first frame only that person is followed. Who is who
         over the whole clip is for ``people_of_clip`` to say.
         """
-        chains: list[_Chain] = []
+        chains: list[Chain] = []
         every = max(1, round(_SEARCH_SECONDS * frame_rate))
         last = None if box is None else region_of_box(box)
         for number, image in enumerate(frames):
             _check(image)
             before = len(chains)
-            chains = self._followed(chains, image)
+            chains = [chain for chain in chains if chain.follow(self._landmarks(image, chain.region))]
             found: list[Landmarks] = []
             if last is not None:
                 found = [] if chains else self._settled(image, last)
             elif not chains or len(chains) < before or number % every == 0:
-                found = self._search(image, [chain.person for chain in chains], fine=number == 0)
-            chains += [_Chain(person, frame_rate) for person in found]
+                found = self._search(image, [chain.region for chain in chains], fine=number == 0)
+            chains = without_doubles(chains + [Chain(person, frame_rate) for person in found])
             if last is not None and chains:
-                last = chains[0].person.region
+                last = chains[0].region
             yield [_keypoints(chain.person, image) for chain in chains]
 
-    def _followed(self, chains: list[_Chain], image: np.ndarray) -> list[_Chain]:
-        """The chains whose person is still there; of two that have come to the same person, the older."""
-        kept: list[_Chain] = []
-        for chain in chains:
-            raw = self._landmarks(image, chain.person.region)
-            if raw.score > PRESENT and not any(_same(raw, other.person) for other in kept):
-                chain.take(raw)
-                kept.append(chain)
-        return kept
-
-    def _search(self, image: np.ndarray, known: Sequence[Landmarks], *, fine: bool) -> list[Landmarks]:
-        """Everybody in the picture who is not ``known``."""
+    def _search(self, image: np.ndarray, known: Sequence[Region], *, fine: bool) -> list[Landmarks]:
+        """Everybody in the picture, the largest first, but for those in ``known`` regions."""
         height, width = image.shape[:2]
         regions = [whole(width, height), *tiles(width, height, fine=fine)]
         candidates = [self._people(image, region) for region in regions]
@@ -113,12 +97,15 @@ class Detector:
         left = np.argsort(-scores, kind="stable")
         while len(left):
             first, left = left[0], left[1:]
-            person = self._landmarks(image, region_of_pair(pairs[first]))
-            if person.score <= PRESENT or any(_same(person, other) for other in (*known, *found)):
+            region = region_of_pair(pairs[first])
+            if any(region.near(other) for other in known):
                 continue
-            found.append(person)
-            left = left[overlap(boxes[first], boxes[left]) < _SAME_BOX]
-        return found
+            person = self._landmarks(image, region)
+            if person.score > PRESENT:
+                found.append(person)
+                left = left[overlap(boxes[first], boxes[left]) < _SAME_BOX]
+        kept = [found[i] for i in distinct(found, np.zeros(len(found)))]
+        return sorted(kept, key=lambda person: -person.size)
 
     def _settled(self, image: np.ndarray, region: Region) -> list[Landmarks]:
         """The person in a rough region, or nobody; the region is corrected by what is found in it."""
@@ -126,30 +113,6 @@ class Detector:
         for _ in range(_CORRECTIONS):
             person = self._landmarks(image, person.region)
         return [person] if person.score > PRESENT else []
-
-
-class _Chain:
-    """One person followed through a clip: ``person`` as last seen, smoothed."""
-
-    def __init__(self, person: Landmarks, frame_rate: float) -> None:
-        """Begin with the first frame's."""
-        self._points, self._pair, self._world = (
-            OneEuro(*how, frame_rate) for how in (_POINTS, _PAIR, _WORLD)
-        )
-        self.person = person
-        self.take(person)
-
-    def take(self, seen: Landmarks) -> None:
-        """What the next frame shows of the person."""
-        scale = 1 / seen.size
-        self.person = replace(
-            seen,
-            points=self._points(seen.points, scale),
-            pair=self._pair(seen.pair, scale),
-            world=self._world(seen.world),
-            visibility=self.person.visibility
-            + _VISIBILITY_SHARE * (seen.visibility - self.person.visibility),
-        )
 
 
 def people_of_clip(found: Sequence[Sequence[Keypoints2D]], frame_numbers: np.ndarray) -> list[Keypoints2D]:
@@ -195,10 +158,3 @@ def _check(image: np.ndarray) -> None:
         raise FitError(
             f"the picture is {image.dtype} of shape {image.shape}; right is uint8, height x width x 3"
         )
-
-
-def _same(one: Landmarks, other: Landmarks) -> bool:
-    """Whether two findings are of one person."""
-    weight = one.visibility * other.visibility
-    apart = np.linalg.norm(one.points - other.points, axis=1) @ weight / max(weight.sum(), 1e-6)
-    return bool(apart < _SAME * max(one.region.side, other.region.side))

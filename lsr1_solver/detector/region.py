@@ -11,6 +11,8 @@ import numpy as np
 _ROOM = 1.25
 # A box that somebody drew ends at the skin.
 _ROOM_ROUND_BOX = 1.4
+# Regions whose middles and sides differ by less than this part show the same.
+_NEAR = 0.15
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +39,12 @@ class Region:
     def from_picture(self, points: np.ndarray) -> np.ndarray:
         """Pixels [..., 2] of the picture in the region's coordinates, 0 to 1."""
         return 0.5 + (points - self.centre) @ self.axes / self.side
+
+    def near(self, other: Region) -> bool:
+        """Whether the two show the same."""
+        larger, smaller = max(self.side, other.side), min(self.side, other.side)
+        apart = float(np.linalg.norm(self.centre - other.centre))
+        return apart < _NEAR * larger and larger < (1 + _NEAR) * smaller
 
     def pixels(self, image: np.ndarray, size: int, *, replicate: bool) -> np.ndarray:
         """The region of an ``image`` [H, W, 3] as [size, size, 3].
