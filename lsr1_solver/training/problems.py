@@ -93,8 +93,8 @@ def camera_views(motions: Sequence[Motion], *, seed: int, views: int = 2) -> Cam
     rotations[:, 0] = _about(2, roll) @ _about(0, pitch) @ _about(1, yaw) @ rotations[:, 0]
     return CameraViews(
         rotations,
-        _log_uniform(random, DISTANCE, count),
-        _log_uniform(random, LENS, count),
+        log_uniform(random, DISTANCE, count),
+        log_uniform(random, LENS, count),
         random.uniform(-1, 1, (count, 2)),
         random.standard_normal((count, SHAPE_COUNT)),
         np.array([motions[i].group for i in index]),
@@ -125,10 +125,10 @@ def sample_problems(
     chain = keypoint_chain(body, landmarks, shape_count=SHAPE_COUNT)
     points, joints = _pose(chain, view)
     everything = np.concatenate([points, joints], axis=1)
-    focal, pelvis = _place(view, everything, np.array(image_size, dtype=float))
+    focal, pelvis = place_in_picture(view.lens, view.distance, view.place, everything, image_size)
     points, joints = points + pelvis[:, None], joints + pelvis[:, None]
-    exact = _project(points, focal, image_size)
-    height = _stature(body, view.betas) * focal / -pelvis[:, 2]
+    exact = project_points(points, focal, image_size)
+    height = stature(body, view.betas) * focal / -pelvis[:, 2]
     shake = np.random.default_rng([seed, 1]).standard_normal(exact.shape)
     seen = np.random.default_rng([seed, 2]).uniform(size=exact.shape[:2]) >= missing
     xy = np.where(seen[..., None], exact + noise * height[:, None, None] * shake, 0.0)
@@ -148,7 +148,8 @@ def sample_problems(
     )
 
 
-def _log_uniform(random: np.random.Generator, limits: tuple[float, float], count: int) -> np.ndarray:
+def log_uniform(random: np.random.Generator, limits: tuple[float, float], count: int) -> np.ndarray:
+    """Numbers [count] whose logarithms are spread evenly between the limits."""
     return np.exp(random.uniform(np.log(limits[0]), np.log(limits[1]), count))
 
 
@@ -170,13 +171,17 @@ def _pose(chain: KeypointChain, view: CameraViews) -> tuple[np.ndarray, np.ndarr
     return np.concatenate(points), np.concatenate(joints)
 
 
-def _place(view: CameraViews, points: np.ndarray, size: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Focal lengths [B] in pixels and pelvis positions [B, 3] with all ``points`` in the picture.
+def place_in_picture(
+    lens: np.ndarray, distance: np.ndarray, place: np.ndarray, points: np.ndarray, image_size: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Focal lengths [B] in pixels and pelvis positions [B, 3] with all ``points`` [B, N, 3] in the picture.
 
-    Where the person does not fit, the lens gets wider, and at its widest the camera steps back.
+    ``lens`` [B] mm, ``distance`` [B] metres, ``place`` [B, 2] as in `CameraViews`; the points stand about the
+    pelvis. Where a person does not fit, the lens gets wider, and at its widest the camera steps back.
     """
+    size = np.array(image_size, dtype=float)
     pixels = size.max() / 36.0
-    focal, distance = view.lens * pixels, view.distance.copy()
+    focal, distance = lens * pixels, distance.copy()
     half = size / 2 - MARGIN * size.min()
     while True:
         depth = distance[:, None] - points[..., 2]
@@ -189,16 +194,17 @@ def _place(view: CameraViews, points: np.ndarray, size: np.ndarray) -> tuple[np.
         widest = focal <= LENS[0] * pixels
         distance[outside & widest] *= 1.05
         focal[outside & ~widest] = np.maximum(focal[outside & ~widest] * 0.93, LENS[0] * pixels)
-    across = (low + high) / 2 + view.place * (high - low) / 2
+    across = (low + high) / 2 + place * (high - low) / 2
     return focal, np.concatenate([across, -distance[:, None]], axis=1)
 
 
-def _project(points: np.ndarray, focal: np.ndarray, image_size: tuple[int, int]) -> np.ndarray:
+def project_points(points: np.ndarray, focal: np.ndarray, image_size: tuple[int, int]) -> np.ndarray:
+    """Pixels [B, K, 2] of points [B, K, 3] in camera axes, seen with a focal length [B] each."""
     plane = points[..., :2] / -points[..., 2:]
     return np.array(image_size) / 2 + focal[:, None, None] * plane * [1.0, -1.0]
 
 
-def _stature(body: BodyModel, betas: np.ndarray) -> np.ndarray:
+def stature(body: BodyModel, betas: np.ndarray) -> np.ndarray:
     """The height of the bodies in their rest pose, [B] metres."""
     top, bottom = (f(body.v_template[:, 1]) for f in (np.argmax, np.argmin))
     count = min(betas.shape[1], body.shape_count)
