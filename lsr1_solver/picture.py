@@ -10,6 +10,7 @@ from .body_model import skin
 from .camera import project
 from .errors import FitError
 from .fit_state import FitState
+from .opencv import require_opencv
 
 BACKGROUND, BODY, SEEN, BODY_POINT, RESIDUAL = (
     (40, 40, 40),
@@ -28,10 +29,9 @@ def draw_fit(path: Path, state: FitState, frame: int) -> None:
     Keypoints are green, the body's own red, their differences yellow. Raises FitError without OpenCV, for a
     file name whose ending is no picture's, and where the picture can't be written.
     """
-    try:
-        import cv2
-    except ImportError as error:
-        raise FitError("drawing a picture needs OpenCV: pip install opencv-python-headless") from error
+    require_opencv()
+    import cv2
+
     problem = state.view.problem
     width, height = problem.camera.image_size
     canvas = np.full((height, width, 3), BACKGROUND, dtype=np.uint8)

@@ -53,7 +53,7 @@ class Detector:
 
         Raises FitError for an image of another kind and for an empty box.
         """
-        _check(image)
+        image = _checked(image)
         found = (
             self._search(image, [], fine=True) if box is None else self._settled(image, region_of_box(box))
         )
@@ -71,8 +71,8 @@ class Detector:
         chains: list[Chain] = []
         every = max(1, round(_SEARCH_SECONDS * frame_rate))
         last = None if box is None else region_of_box(box)
-        for number, image in enumerate(frames):
-            _check(image)
+        for number, frame in enumerate(frames):
+            image = _checked(frame)
             before = len(chains)
             chains = [chain for chain in chains if chain.follow(self._landmarks(image, chain.region))]
             found: list[Landmarks] = []
@@ -153,8 +153,9 @@ def _keypoints(person: Landmarks, image: np.ndarray) -> Keypoints2D:
     )
 
 
-def _check(image: np.ndarray) -> None:
+def _checked(image: np.ndarray) -> np.ndarray:
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
         raise FitError(
             f"the picture is {image.dtype} of shape {image.shape}; right is uint8, height x width x 3"
         )
+    return np.ascontiguousarray(image)

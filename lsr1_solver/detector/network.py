@@ -1,4 +1,4 @@
-"""OpenCV, imported only when it is used, and a neural network that it runs."""
+"""A neural network that OpenCV runs."""
 
 from __future__ import annotations
 
@@ -7,19 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import FitError
+from ..opencv import require_opencv
 
 # Beyond it nothing changes, and the exponential stays within single precision.
 _LARGEST_LOGIT = 80.0
-
-
-def require_opencv() -> None:
-    """FitError where OpenCV is not installed."""
-    try:
-        import cv2  # noqa: F401  (the import is the question)
-    except ImportError as error:
-        raise FitError(
-            "finding people in pictures needs OpenCV: pip install opencv-python-headless"
-        ) from error
 
 
 class Network:

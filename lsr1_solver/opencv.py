@@ -1,0 +1,13 @@
+"""OpenCV, which the solver needs for pictures alone and imports only when it is used."""
+
+from __future__ import annotations
+
+from .errors import FitError
+
+
+def require_opencv() -> None:
+    """FitError where OpenCV is not installed."""
+    try:
+        import cv2  # noqa: F401  (the import is the question)
+    except ImportError as error:
+        raise FitError("pictures and movies need OpenCV: pip install opencv-python-headless") from error
