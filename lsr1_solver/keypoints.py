@@ -56,8 +56,8 @@ class Keypoints2D:
     ``xy`` is then 0) to 1; ``image_size`` width and height in pixels where known; ``frame_numbers`` [B] the
     number that the file gives each row, consecutive: a frame in which the person isn't seen is a row of
     confidence 0. ``xyz`` [B, K, 3] metres with ``xyz_confidence`` [B, K]: 3D keypoints where the file holds
-    them, in the file's own axes (MediaPipe's world landmarks: x right, y down, z away from the camera, origin
-    between the hips; FreeMoCap: the capture's axes).
+    them, in camera axes (x right, y up, z towards the camera; of MediaPipe and the detector, with the origin
+    between the hips), or, where there is no picture, in the capture's (FreeMoCap).
 
     FitError where shapes disagree or a number is not finite; ``keypoints_2d`` takes arrays as they come.
     """
@@ -98,6 +98,11 @@ class Keypoints2D:
 
     def __len__(self) -> int:
         return self.xy.shape[0]
+
+    @property
+    def numbers(self) -> np.ndarray:
+        """[B] the frames' numbers: the file's, or else 0, 1, 2, ..."""
+        return np.arange(len(self)) if self.frame_numbers is None else self.frame_numbers
 
     @property
     def present(self) -> np.ndarray:

@@ -78,11 +78,10 @@ def report(state: FitState, minimizer: str, seconds: float) -> Report:
 
 def _frame(state: FitState, b: int) -> FrameReport:
     keypoints = state.view.problem.keypoints
-    numbers = keypoints.frame_numbers
     fitted = bool(state.fitted[b])
     pixels = float(np.nanmean(state.reprojection_error[b])) if fitted else None
     return {
-        "frame": b if numbers is None else int(numbers[b]),
+        "frame": int(keypoints.numbers[b]),
         "fitted": fitted,
         "reprojection_pixels": pixels,
         "reprojection_percent": None if pixels is None else 100 * pixels / float(state.person_height[b]),

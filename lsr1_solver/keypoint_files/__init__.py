@@ -9,8 +9,9 @@ from ..keypoint_formats import KeypointFormat, keypoint_format
 from ..keypoints import Keypoints2D
 from .assembly import people_as_tracks
 from .files import read_file, read_folder
+from .writing import write_keypoints
 
-__all__ = ["read_keypoints"]
+__all__ = ["read_keypoints", "write_keypoints"]
 
 
 def read_keypoints(

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..errors import FitError
-from . import coco, deeplabcut, freemocap, mediapipe, mediapipe_csv, mmpose, openpose, phalp, poseflow
+from . import coco, deeplabcut, freemocap, mediapipe, mediapipe_csv, mmpose, openpose, own, phalp, poseflow
 from .joblib_file import MAGIC
 from .numbering import natural_key
 from .records import Clip, Frame, Json, kind_of
@@ -19,6 +19,7 @@ from .tables import parse
 _log = logging.getLogger(__name__)
 
 _JSON_READERS: tuple[tuple[Callable[[Json], bool], Callable[[Json, str], Clip]], ...] = (
+    (own.claims, own.read),
     (openpose.claims, openpose.read),
     (coco.claims_annotations, coco.read_annotations),
     (mmpose.claims, mmpose.read),

@@ -2,7 +2,8 @@
 
 A frame has ``pose_landmarks``: 33 points of one person, or a list of people; a point is an object ``{x, y, z,
 visibility}`` or a list in that order. x is a fraction of the picture's width, y of its height. Points outside
-0 to 1 are kept. ``pose_world_landmarks`` are metres: x right, y down, z away from the camera, from mid-hip.
+0 to 1 are kept. ``pose_world_landmarks`` are metres from the middle of the hips; they are turned from the
+file's axes (x right, y down, z away from the camera) to the camera's.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ _FRAME_KEYS = ("frame", "frame_number", "frame_id", "frame_index")
 _SIZE_KEYS = (("image_width", "image_height"), ("width", "height"), ("imageWidth", "imageHeight"))
 # Fractions reach a little beyond the picture; pixels go to the hundreds.
 _LARGEST_FRACTION = 4.0
+# From the file's axes to the camera's: x right, y up, z towards the camera; the visibility stays.
+_TO_CAMERA_AXES = np.array([1.0, -1.0, -1.0, 1.0])
 
 
 def claims(document: Json) -> bool:
@@ -81,7 +84,11 @@ def _people(entry: dict[str, Json], place: str) -> tuple[Person, ...]:
         if len(points) != len(metres):
             raise FitError(f"{place}.{world_key}[{i}] has {len(metres)} points; the picture's {len(points)}.")
     return tuple(
-        Person(points[:, [0, 1, 3]], f"{place}.{key}[{i}]", points_3d=world[i] if world else None)
+        Person(
+            points[:, [0, 1, 3]],
+            f"{place}.{key}[{i}]",
+            points_3d=world[i] * _TO_CAMERA_AXES if world else None,
+        )
         for i, points in enumerate(seen)
     )
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..errors import FitError
 from ..keypoint_formats import (
+    BLAZEPOSE_33,
     BODY_25,
     BODY_25B,
     COCO_17,
@@ -28,7 +29,9 @@ _log = logging.getLogger(__name__)
 FAMILY = "OpenPose JSON"
 KEYS = ("pose_keypoints_2d", "pose_keypoints", "joints")
 # Other detectors write OpenPose's layout too (Pose2Sim, AlphaPose).
-FORMATS_BY_COUNT = {len(f): f for f in (BODY_25, COCO_18, COCO_17, HALPE_26, COCO_WHOLEBODY_133, HALPE_136)}
+FORMATS_BY_COUNT = {
+    len(f): f for f in (BODY_25, COCO_18, COCO_17, HALPE_26, BLAZEPOSE_33, COCO_WHOLEBODY_133, HALPE_136)
+}
 # Mean lengths of limbs in the two orders differ by this factor at least where it is plain which is right.
 _PLAINLY = 1.5
 

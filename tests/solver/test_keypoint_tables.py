@@ -116,14 +116,14 @@ def test_mediapipe_json_in_its_shapes(tmp_path: Path) -> None:
         assert read.xy[..., 1].max() > SIZE[1]
 
 
-def test_mediapipe_s_world_landmarks_are_metres(tmp_path: Path) -> None:
+def test_mediapipe_s_world_landmarks_are_metres_in_camera_axes(tmp_path: Path) -> None:
     world = [{"x": 0.1 * i, "y": -0.2, "z": 0.3, "visibility": 0.8} for i in range(33)]
     frame = {"pose_landmarks": [landmarks(walk()[0])], "pose_world_landmarks": [world]}
     path = tmp_path / "a.json"
     path.write_text(json.dumps(frame))
     (read,) = read_keypoints(path, image_size=SIZE)
     assert read.xyz is not None and read.xyz_confidence is not None
-    assert np.allclose(read.xyz[0, 7], [0.7, -0.2, 0.3]) and read.xyz_confidence[0, 7] == 0.8
+    assert np.allclose(read.xyz[0, 7], [0.7, 0.2, -0.3]) and read.xyz_confidence[0, 7] == 0.8
 
 
 def test_deeplabcut_with_blanks_gaps_and_individuals(tmp_path: Path) -> None:
