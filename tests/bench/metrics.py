@@ -25,3 +25,22 @@ def pa_mpjpe_mm(ours: np.ndarray, truth: np.ndarray) -> np.ndarray:
     aligned = scale[:, None, None] * (a @ (U * sign[:, None]) @ Vt)
     distance = np.linalg.norm(aligned - b, axis=-1)
     return 1e3 * np.sum(weight[..., 0] * distance, axis=1)
+
+
+def acceleration_error_mm(ours: np.ndarray, truth: np.ndarray) -> float:
+    """Mean distance of accelerations relative to the roots (the first points), mm a frame squared.
+
+    [T, J, 3] metres each; as Kanazawa et al., *Learning 3D Human Dynamics from Video*, CVPR 2019.
+    """
+    difference = (ours - ours[:, :1]) - (truth - truth[:, :1])
+    return 1e3 * float(np.linalg.norm(np.diff(difference, 2, axis=0), axis=-1).mean())
+
+
+def slide_mm(points: np.ndarray, standing: np.ndarray) -> float:
+    """Mean way from frame to frame of what stands in both, mm; NaN where nothing does.
+
+    ``points`` [T, P, 3] metres; ``standing`` [T, P] bool.
+    """
+    way = np.linalg.norm(np.diff(points, axis=0), axis=-1)
+    both = standing[1:] & standing[:-1]
+    return 1e3 * float(way[both].mean()) if both.any() else float("nan")
