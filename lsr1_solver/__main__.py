@@ -1,4 +1,4 @@
-"""The command line: ``python -m lsr1_solver fit KEYPOINTS -o pose.npz``."""
+"""The command line: ``python -m lsr1_solver fit KEYPOINTS_OR_PICTURES -o pose.npz``, and ``detect``."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ import numpy as np
 
 from .camera import Camera, camera_from_focal, camera_from_lens, default_camera
 from .clip import bridge_gaps
+from .detect_command import add_arguments, detect_people, run_detect
+from .detector import Detector
 from .errors import FitError
 from .fit_state import FitState, FitStatus
 from .fitting import MINIMIZERS, fit
@@ -23,8 +25,11 @@ from .keypoints import FORMATS, Keypoints2D
 from .minimizer import Minimizer, MinimizerState
 from .model_file import load_body_model
 from .motion import write_amass
+from .picture_files import is_footage, open_footage
 from .problem import FitProblem
 from .report import report, summary, write_report
+
+USUAL_FRAME_RATE = 30.0
 
 
 def image_size(text: str) -> tuple[int, int]:
@@ -39,9 +44,14 @@ def parser() -> argparse.ArgumentParser:
     """The arguments of every command."""
     top = argparse.ArgumentParser(prog="python -m lsr1_solver", description="Fit an SMPL-format body.")
     commands = top.add_subparsers(dest="command", required=True)
-    fit_command = commands.add_parser("fit", help="keypoints to a pose or a motion")
+    fit_command = commands.add_parser("fit", help="keypoints or pictures to a pose or a motion")
+    fit_command.set_defaults(run=run_fit)
     add = fit_command.add_argument
-    add("keypoints", type=Path, help="a keypoint file, or a folder with a file a frame")
+    add(
+        "keypoints",
+        type=Path,
+        help="a keypoint file, a folder with a file a frame, or a picture, a movie, a folder of pictures",
+    )
     add(
         "--image-size", type=image_size, metavar="WxH", help="size of the picture in pixels, such as 1280x720"
     )
@@ -52,10 +62,13 @@ def parser() -> argparse.ArgumentParser:
     lens.add_argument("--focal", type=float, metavar="PIXELS", help="focal length in pixels")
     add("--body", type=Path, help="an SMPL file, .pkl or .npz (default: the open body)")
     add("--minimizer", choices=list(MINIMIZERS), default="lsr1", help="the optimizer (default: lsr1)")
-    add("--frame-rate", type=float, default=30.0, metavar="FPS", help="of the clip (default: 30)")
+    add("--frame-rate", type=float, metavar="FPS", help="of the clip (default: the movie's, or 30)")
     add("-o", "--output", type=Path, required=True, help="the pose or motion, an AMASS-style .npz")
     add("--report", type=Path, help="figures of every frame, a .json")
     add("--picture", type=Path, help="the body over the keypoints in the first fitted frame, a .png")
+    detect_command = commands.add_parser("detect", help="pictures to keypoints")
+    add_arguments(detect_command)
+    detect_command.set_defaults(run=run_detect)
     return top
 
 
@@ -64,7 +77,7 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     options = parser().parse_args(arguments)
     try:
-        run_fit(options)
+        options.run(options)
     except FitError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -77,7 +90,7 @@ def run_fit(options: argparse.Namespace) -> None:
         if path is not None and not path.absolute().parent.is_dir():
             raise FitError(f"{path}: the folder {path.absolute().parent} does not exist")
     began = time.perf_counter()
-    keypoints = choose_person(options)
+    keypoints, frame_rate = choose_person(options)
     camera = choose_camera(options, keypoints)
     body = load_body_model(options.body)
     state = fit_with_progress(FitProblem(body, camera, keypoints), MINIMIZERS[options.minimizer])
@@ -86,7 +99,7 @@ def run_fit(options: argparse.Namespace) -> None:
     outputs: list[tuple[Path, Callable[[Path], None]]] = [
         (
             options.output,
-            lambda path: write_amass(path, pose, frame_rate=options.frame_rate, body=body),
+            lambda path: write_amass(path, pose, frame_rate=frame_rate, body=body),
         )
     ]
     if options.report:
@@ -101,11 +114,18 @@ def run_fit(options: argparse.Namespace) -> None:
     print(f"wrote {', '.join(str(path) for path, _ in outputs)}")
 
 
-def choose_person(options: argparse.Namespace) -> Keypoints2D:
-    """The track of one person."""
-    return read_keypoints(
-        options.keypoints, image_size=options.image_size, format=options.format, person=options.person
-    )[0]
+def choose_person(options: argparse.Namespace) -> tuple[Keypoints2D, float]:
+    """The track of one person, read from a file or found in pictures, and its frames a second."""
+    if not is_footage(options.keypoints):
+        people = read_keypoints(
+            options.keypoints, image_size=options.image_size, format=options.format, person=options.person
+        )
+        return people[0], options.frame_rate or USUAL_FRAME_RATE
+    footage = open_footage(options.keypoints)
+    people = detect_people(footage, Detector())
+    if not 0 <= options.person < len(people):
+        raise FitError(f"{options.keypoints} shows {len(people)} people; --person is 0 to {len(people) - 1}")
+    return people[options.person], options.frame_rate or footage.frame_rate or USUAL_FRAME_RATE
 
 
 def choose_camera(options: argparse.Namespace, keypoints: Keypoints2D) -> Camera:
