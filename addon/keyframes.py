@@ -42,12 +42,23 @@ def insert_keyframes(
         if name is None:
             continue
         bone = armature.pose.bones[name]
-        path, values = _rotation_channels(bone, rotations[:, j])
-        full = f"{bone.path_from_id()}.{path}"
-        _follow_key_before(curves, full, times, values)
-        _write(curves, full, times, values, name)
-        if j == 0:
-            _write(curves, f"{bone.path_from_id()}.location", times, locations[:, 0], name)
+        key_bone(curves, bone, times, rotations[:, j], locations[:, 0] if j == 0 else None)
+
+
+def key_bone(
+    curves: bpy.types.bpy_prop_collection,
+    bone: bpy.types.PoseBone,
+    times: np.ndarray,
+    rotations: np.ndarray,
+    locations: np.ndarray | None = None,
+) -> None:
+    """Key a bone's own rotations [B, 3, 3] in its rotation mode, and locations [B, 3], at frames [B]."""
+    path, values = _rotation_channels(bone, rotations)
+    full = f"{bone.path_from_id()}.{path}"
+    _follow_key_before(curves, full, times, values)
+    key_values(curves, full, times, values, bone.name)
+    if locations is not None:
+        key_values(curves, f"{bone.path_from_id()}.location", times, locations, bone.name)
 
 
 def _rotation_channels(bone: bpy.types.PoseBone, rotations: np.ndarray) -> tuple[str, np.ndarray]:
@@ -95,9 +106,10 @@ def _follow_key_before(
             values *= -1
 
 
-def _write(
+def key_values(
     curves: bpy.types.bpy_prop_collection, path: str, times: np.ndarray, values: np.ndarray, group: str
 ) -> None:
+    """Key a property's numbers [B, N] at scene frames [B] by its data path, in a group of channels."""
     for index in range(values.shape[1]):
         curve = curves.find(path, index=index)
         if curve is None:
@@ -157,4 +169,4 @@ def key_shape(mesh: bpy.types.Object, pose: BodyPose, frames: Sequence[float]) -
     times = np.asarray(frames, dtype=float)
     for index in range(values.shape[1]):
         path = f'key_blocks["{corrective_name(index)}"].value'
-        _write(curves, path, times, values[:, index : index + 1], "Pose Correctives")
+        key_values(curves, path, times, values[:, index : index + 1], "Pose Correctives")

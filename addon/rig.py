@@ -142,10 +142,14 @@ def _axes_and_unit(joints: np.ndarray, heads: np.ndarray) -> tuple[np.ndarray, f
     The last two joints (hands) may be absent and are not asked.
     """
     a, b = joints[:22] - joints[0], heads[:22] - heads[0]
-    across = b.T @ a
-    axes = max(_right_turns(), key=lambda turn: float(np.sum(turn * across)))
     size = float(np.linalg.norm(b) / np.linalg.norm(a))
-    return axes, 10.0 ** round(np.log10(size))
+    return nearest_axes(a, b), 10.0 ** round(np.log10(size))
+
+
+def nearest_axes(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """The rotation from axes to axes [3, 3] that brings the vectors a [N, 3] nearest to b [N, 3]."""
+    across = b.T @ a
+    return max(_right_turns(), key=lambda turn: float(np.sum(turn * across)))
 
 
 def _without_scale(matrix: np.ndarray) -> np.ndarray:
