@@ -22,7 +22,7 @@ from .body_model import (
     skin,
 )
 from .camera import Camera, camera_from_focal, camera_from_lens, default_camera, project
-from .clip import bridge_gaps
+from .clip_motion import bridge_gaps
 from .errors import FitError
 from .fit_state import FitState, FitStatus
 from .fitting import MINIMIZERS, fit, fit_pose

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from .camera import Camera, camera_from_focal, camera_from_lens, default_camera
-from .clip import bridge_gaps
+from .clip_motion import bridge_gaps
 from .detect_command import add_arguments, detect_people, run_detect
 from .detector import Detector
 from .errors import FitError

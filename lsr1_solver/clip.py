@@ -1,150 +1,168 @@
-"""Frames of a clip tied together: the temporal term, and poses for frames without keypoints."""
+"""A clip of one person as one problem: pieces between cuts, one shape, feet that stand still.
+
+    keypoints -> cuts -> sides put right -> frames read -> smoothed -> minimised -> feet held -> minimised
+
+A clip is worked on in pieces: what lies between two cuts, and of that no more frames at once than memory
+likes. Pieces of one long take overlap and are blended over the overlap.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import itertools
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .body_model import JOINT_COUNT, BodyPose
-from .kinematics import PosedChain, row_jacobian
-from .objective import Linearization, Objective
-from .rotation import axis_angle_to_matrix, matrix_to_axis_angle
+from .body_model import BodyPose
+from .clip_base import minimise_clip
+from .clip_motion import ClipMotion, clip_axes, motion_of, read_clip
+from .clip_problem import COMMON_RATE, clip_problem
+from .errors import FitError
+from .fit_state import ClipFindings, FitState, FitStatus
+from .hypotheses import OUTLIER
+from .minimizer import Minimizer, MinimizerState
+from .starts import NEAREST_START
+from .view import PersonView, Start
 
-# The acceleration that costs one standard deviation at weight 1: metres per frame squared.
-ACCELERATION_SIGMA = 0.01
-# Conjugate gradients inside one Gauss-Newton step: to this share of the gradient, or this many products.
-CG_TOLERANCE, CG_STEPS = 1e-3, 200
-
-
-def _second_difference(path: np.ndarray) -> np.ndarray:
-    """``p[t-1] - 2 p[t] + p[t+1]`` over the first axis, two frames shorter."""
-    return path[2:] - 2 * path[1:-1] + path[:-2]
-
-
-def _second_difference_transposed(a: np.ndarray) -> np.ndarray:
-    out = np.zeros((len(a) + 2, *a.shape[1:]))
-    out[:-2] += a
-    out[1:-1] -= 2 * a
-    out[2:] += a
-    return out
+# Frames worked on at once, and the seconds by which neighbouring pieces of a take overlap.
+PIECE, OVERLAP = 1500, 1.0
+# Iterations before outliers are dropped and standing feet looked for; from one shown state to the next.
+LOOK_AFTER, SHOWN_EVERY = 10, 4
 
 
-@dataclass(frozen=True, eq=False)
-class ClipObjective:
-    """T frames as one problem: the frames' own energies and the accelerations of the 24 joints.
+@dataclass(frozen=True)
+class Piece:
+    """Frames ``first`` to ``last`` (not included); those before ``begin`` are also in the piece before."""
 
-    ``E = sum_t E_t(z_t) + w / 2 sum_t |p(t-1) - 2 p(t) + p(t+1)|^2`` with joints ``p`` in camera axes;
-    ``weight`` w in 1/metres^2. ``frames``' last 24 keypoints are the joints; ``turn`` [T, 3, 3] takes camera
-    axes to each frame's own. The one unknown is ``z`` [1, T n].
-    """
+    first: int
+    begin: int
+    last: int
 
-    frames: Objective
-    turn: np.ndarray
-    weight: float
+    @property
+    def frames(self) -> slice:
+        """All of its frames."""
+        return slice(self.first, self.last)
 
-    def energy_and_gradient(self, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The clip's energy [1] and gradient [1, T n]."""
-        posed = self.frames.pose(self.by_frame(z))
-        return self._evaluate(z, posed)
 
-    def linearize(self, z: np.ndarray) -> ClipLinearization:
-        """Energy, gradient and the Gauss-Newton model of the whole clip."""
-        rows = self.by_frame(z)
-        posed = self.frames.pose(rows)
-        energy, gradient = self._evaluate(z, posed)
-        axes = np.broadcast_to(self.turn[:, None], (len(rows), len(self.frames.chain.landmarks), 3, 3))
-        joints = row_jacobian(self.frames.chain, posed, axes)[:, -3 * JOINT_COUNT :]
-        joints = (joints * self.frames.spread[:, None]) @ self.frames.basis
-        return ClipLinearization(energy, gradient, self.frames.linearize(rows), joints, self.weight)
-
-    def by_frame(self, z: np.ndarray) -> np.ndarray:
-        """[1, T n] -> [T, n]."""
-        return z.reshape(len(self.frames), -1)
-
-    def _evaluate(self, z: np.ndarray, posed: PosedChain) -> tuple[np.ndarray, np.ndarray]:
-        joints = posed.points[:, -JOINT_COUNT:] @ self.turn
-        acceleration = _second_difference(joints)
-        force = np.zeros_like(posed.points)
-        on_joints = self.weight * _second_difference_transposed(acceleration)
-        force[:, -JOINT_COUNT:] = on_joints @ np.swapaxes(self.turn, -1, -2)
-        energy, gradient = self.frames.energy_and_pulled_gradient(self.by_frame(z), posed, force)
-        total = energy.sum() + 0.5 * self.weight * np.sum(acceleration**2)
-        return np.array([total]), gradient.reshape(1, -1)
+def pieces(cuts: np.ndarray, frame_rate: float) -> list[Piece]:
+    """The pieces of a clip; ``cuts`` [T] is set where a new take begins."""
+    edges = [0, *(np.flatnonzero(cuts[1:]) + 1), len(cuts)]
+    overlap = round(OVERLAP * frame_rate)
+    found = []
+    for start, stop in itertools.pairwise(edges):
+        count = -(-(stop - start) // PIECE)
+        inner = np.linspace(start, stop, count + 1).round().astype(int).tolist()
+        for begin, last in itertools.pairwise(inner):
+            found.append(Piece(max(start, begin - overlap), begin, last))
+    return found
 
 
 @dataclass(frozen=True, eq=False)
-class ClipLinearization:
-    """The Gauss-Newton model of a clip: the frames' own, tied by the joints' Jacobian [T, 72, n]."""
+class _Clip:
+    """What the stages share: the keypoints as they are believed, what was found, how to minimise."""
 
-    energy: np.ndarray
-    gradient: np.ndarray
-    frames: Linearization
-    joints: np.ndarray
-    weight: float
+    view: PersonView
+    reading: ClipMotion
+    cuts: np.ndarray
+    unsure: np.ndarray
+    minimizer: Minimizer[MinimizerState]
+    max_iterations: int
 
-    def solve(self, damping: np.ndarray) -> np.ndarray:
-        """The damped step [1, T n] by conjugate gradients, the frames' own matrices as preconditioner."""
-        J, P = self.frames.J, self.joints
-        shift = self.frames.prior_weight + float(damping[0])
-        b = -self.gradient.reshape(len(J), -1)
-        block = shift * np.eye(J.shape[2]) + np.swapaxes(J, 1, 2) @ J
-        inverse = np.linalg.inv(block + 6 * self.weight * np.swapaxes(P, 1, 2) @ P)
-        x, r = np.zeros_like(b), b
-        y = (inverse @ r[..., None])[..., 0]
-        p, ry = y, np.sum(r * y)
-        enough = CG_TOLERANCE**2 * ry
-        for _ in range(CG_STEPS):
-            if ry <= enough:
-                break
-            Hp = self._product(p) + damping[0] * p
-            step = ry / np.sum(p * Hp)
-            x, r = x + step * p, r - step * Hp
-            y = (inverse @ r[..., None])[..., 0]
-            ry, old = np.sum(r * y), ry
-            p = y + ry / old * p
-        return x.reshape(1, -1)
-
-    def _product(self, v: np.ndarray) -> np.ndarray:
-        """The model's matrix times ``v`` [T, n] -> [T, n]."""
-        J, P = self.frames.J, self.joints
-        path = (P @ v[..., None])[..., 0]
-        tied = self.weight * _second_difference_transposed(_second_difference(path))
-        own = np.swapaxes(J, 1, 2) @ (J @ v[..., None]) + np.swapaxes(P, 1, 2) @ tied[..., None]
-        return self.frames.prior_weight * v + own[..., 0]
-
-    def inverse_factor(self) -> None:
-        """Too large to form."""
-
-    def where(self, mask: np.ndarray, other: ClipLinearization) -> ClipLinearization:
-        """This model if the one problem's ``mask`` [1] is set, else the other."""
-        return self if mask[0] else other
+    def state(self, motion: ClipMotion, iteration: int, status: FitStatus) -> FitState:
+        """What a caller sees of a motion."""
+        view = self.view.without(motion.dropped)
+        initializer = view.problem.initializer
+        assert initializer is not None
+        back, eye = clip_axes(view)
+        rotations = motion.rotations.copy()
+        rotations[:, 0] = np.swapaxes(back, -1, -2) @ rotations[:, 0]
+        pelvis = np.einsum("tji,tj->ti", back, motion.pelvis - eye)
+        start = Start(
+            np.arange(len(pelvis)),
+            rotations,
+            pelvis,
+            np.tile(motion.betas, (len(pelvis), 1)),
+            np.maximum(-pelvis[:, 2], NEAREST_START),
+            initializer.covariance[: view.chain.size, : view.chain.size],
+        )
+        objective, z = view.objective(start)
+        findings = ClipFindings(self.cuts, self.unsure, motion.contacts, motion.feet)
+        return FitState(iteration, status, motion.loss, view, objective, z, findings)
 
 
-def bridge_gaps(pose: BodyPose, known: np.ndarray) -> BodyPose:
-    """Poses for the frames that have none: turned and moved evenly between the nearest known frames.
+def fit_clip(
+    view: PersonView,
+    minimizer: Minimizer[MinimizerState],
+    max_iterations: int,
+    initial: BodyPose | None = None,
+) -> Generator[FitState, None, FitState]:
+    """Fit a clip; every state shows all frames, those not yet solved as they were read.
 
-    ``known`` [B] with at least one frame set; before the first and after the last the pose is held.
+    With ``initial`` (camera axes) the clip begins at that motion.
     """
-    frames = np.arange(len(pose))
-    at = np.flatnonzero(known)
-    after = np.clip(np.searchsorted(at, frames), 0, len(at) - 1)
-    before = np.where(at[after] == frames, after, np.maximum(after - 1, 0))
-    left, right = at[before], at[after]
-    share = np.clip((frames - left) / np.maximum(right - left, 1), 0.0, 1.0)
+    clip = _prepared(view, minimizer, max_iterations)
+    parts = pieces(clip.cuts, view.problem.frame_rate or COMMON_RATE)
+    # A take without a frame that can be fitted stays as it was read.
+    parts = [part for part in parts if view.problem.fitted_frames[part.frames].any()]
+    motion, iteration = clip.reading, 0
+    begin = None if initial is None else motion_of(view, initial)
+    yield clip.state(begin or motion, 0, FitStatus.RUNNING)
+    for again in range(min(len(parts), 2)):
+        shapes = []
+        for part in parts:
+            shape = None if not again else motion.betas
+            before = motion
+            for solved in _solve(clip, part, begin, shape):
+                motion = before.with_piece(solved, part.first, part.begin)
+                iteration += 1
+                yield clip.state(motion, iteration, FitStatus.RUNNING)
+            shapes.append(motion.betas)
+        # Again with the shape that the pieces have in common.
+        lengths = [part.last - part.begin for part in parts]
+        motion = begin = replace(motion, betas=np.average(shapes, axis=0, weights=lengths))
+    return clip.state(motion, iteration, FitStatus.CONVERGED)
 
-    def between(values: np.ndarray) -> np.ndarray:
-        w = share.reshape(-1, *([1] * (values.ndim - 1)))
-        return (1 - w) * values[left] + w * values[right]
 
-    def turned(omega: np.ndarray) -> np.ndarray:
-        R = axis_angle_to_matrix(omega)
-        way = matrix_to_axis_angle(R[right] @ np.swapaxes(R[left], -1, -2))
-        w = share.reshape(-1, *([1] * (omega.ndim - 1)))
-        moved = matrix_to_axis_angle(axis_angle_to_matrix(w * way) @ R[left])
-        known_rows = known.reshape(w.shape)
-        return np.where(known_rows, omega, moved)
+def _prepared(view: PersonView, minimizer: Minimizer[MinimizerState], max_iterations: int) -> _Clip:
+    """Every frame read."""
+    problem = view.problem
+    if problem.initializer is None:
+        raise FitError("a clip is fitted from the initializer's reading: leave the problem its initializer")
+    reading = read_clip(view, problem.initializer)
+    cuts = unsure = np.zeros(len(view.turn), dtype=bool)
+    return _Clip(view, reading, cuts, unsure, minimizer, max_iterations)
 
-    return BodyPose(
-        turned(pose.global_orient), turned(pose.body_pose), between(pose.betas), between(pose.transl)
-    )
+
+def _solve(
+    clip: _Clip, part: Piece, begin: ClipMotion | None, shape: np.ndarray | None
+) -> Iterator[ClipMotion]:
+    """One piece: minimised, then once more without outliers and with the feet held."""
+    view, reading = clip.view.frames(part.frames), clip.reading.frames(part.frames)
+    if shape is not None:
+        reading = replace(reading, betas=shape)
+    problem = clip_problem(view, reading)
+    objective = problem.objective if shape is None else problem.objective.with_fixed_shape()
+    z = problem.start if begin is None else problem.coordinates(begin.frames(part.frames))
+    solved = problem.motion(z, reading)
+    way = minimise_clip(objective, z, clip.minimizer, min(LOOK_AFTER, clip.max_iterations))
+    for found in _sometimes(way):
+        z, solved = found, problem.motion(found, solved)
+        yield solved
+    dropped = objective.outliers(z, OUTLIER)
+    solved = replace(solved, contacts=problem.contacts(solved), dropped=dropped.T)
+    objective = objective.without(dropped).with_anchors(problem.anchors(solved, solved.contacts))
+    for found in _sometimes(minimise_clip(objective, z, clip.minimizer, clip.max_iterations)):
+        solved = problem.motion(found, solved)
+        yield solved
+
+
+def _sometimes(way: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+    """Every few points of a way, and its end: to show a motion takes as long as to find a better one."""
+    last = shown = None
+    for step, last in enumerate(way):
+        if step % SHOWN_EVERY == 0:
+            shown = last
+            yield last
+    if last is not None and last is not shown:
+        yield last

@@ -11,15 +11,16 @@ and the origin, each with three components.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from .body_model import JOINT_COUNT, LEVELS, SMPL_PARENTS
-from .kinematics import PELVIS, ROTATION_SIZE, KeypointChain
+from .kinematics import PELVIS, ROTATION_SIZE, KeypointChain, descendant_mask
 from .limits import ALLOWED, BONES, FORBIDDEN, JOINTS, SOFTNESS
 
 _PARENTS = np.array((0, *SMPL_PARENTS[1:]))
+_BELOW = descendant_mask()
 # Below this squared angle the series of (t - sin t) / t^3 is exact in double precision to 1e-13.
 _SMALL = 1e-2
 
@@ -59,6 +60,10 @@ class ClipChain:
             world[first:last, 3] = parent[:, 3] + moved.reshape(last - first, 3, frames)
         points = (V @ world.reshape(JOINT_COUNT * 4, -1)).reshape(-1, 3, frames)
         return PosedClip(self, omega, versine, third, local, world, V, points)
+
+    def frames(self, index: np.ndarray) -> ClipChain:
+        """Some frames alone."""
+        return replace(self, root=self.root[..., index])
 
     def _local(self, exponential: np.ndarray) -> np.ndarray:
         """``exp(x_j) centre_j`` by columns, [24, 3, 3, T]."""
@@ -132,9 +137,7 @@ class PosedClip:
         inward[0] = torque[0]
         inward[1:] = np.einsum("ject,jct->jet", parent[1:], torque[1:])
         if limits is not None:
-            bone = np.einsum("ld,ldet->let", BONES.astype(force.dtype), self.local[JOINTS])
-            lean = _cross(bone, np.broadcast_to(FORBIDDEN.astype(force.dtype)[..., None], bone.shape))
-            inward[JOINTS] += limits[:, None] * lean
+            inward[JOINTS] += limits[:, None] * self._lean_torque()
         # J_l^T = I - B [w]x + C [w]x^2
         crossed = _cross(self.omega, inward)
         by_rotation = (
@@ -145,6 +148,65 @@ class PosedClip:
         on_points = force.reshape(len(force), -1) @ self.world.reshape(JOINT_COUNT * 4, -1).T
         by_shape = np.tensordot(self.chain.bones_shape[:, 1:], on_bone, 2)
         return gradient, by_shape + np.tensordot(self.chain.points_shape, on_points, 2)
+
+    def row_jacobian(self, directions: np.ndarray, points: slice) -> tuple[np.ndarray, np.ndarray]:
+        """The Jacobian of R linear functions of each of some keypoints, ``directions_kr . point_k``.
+
+        ``directions`` [T, K', R, 3] for the keypoints of the slice -> [T, K' R, 75] by x, [T, K' R, S] by the
+        betas.
+        """
+        frames, count, rows = directions.shape[:3]
+        V = self.V[points].reshape(count, JOINT_COUNT, 4)
+        keypoint, joint = np.nonzero(np.abs(V).sum(axis=2) @ _BELOW.T)
+        below = V[keypoint] * _BELOW[joint][..., None].astype(V.dtype)
+        weight = below[..., 3].sum(axis=1)
+        arm = (below.reshape(len(below), -1) @ self.world.reshape(JOINT_COUNT * 4, -1)).reshape(-1, 3, frames)
+        arm -= weight[:, None, None] * self.world[joint, 3]
+        turn = self._turn()[joint]
+        across = np.ascontiguousarray(np.moveaxis(directions, 0, -1))
+        by_x = np.zeros((frames, count, rows, ROTATION_SIZE + 3), dtype=directions.dtype)
+        for row in range(rows):
+            lever = _cross(arm, across[keypoint, row])
+            turned = np.einsum("pict,pct->pit", turn, lever)
+            for i in range(3):
+                by_x[:, keypoint, row, 3 * joint + i] = turned[:, i].T
+        by_x[..., PELVIS] = directions
+        by_shape = directions @ self._shape_jacobian(V, points)
+        return by_x.reshape(frames, count * rows, -1), by_shape.reshape(frames, count * rows, -1)
+
+    def limit_rows(self) -> np.ndarray:
+        """The Jacobian of the hinges' leans by x where they bend the wrong way, [T, L, 75]."""
+        frames = self.points.shape[-1]
+        torque = self._lean_torque() * (self.limits() > 0)[:, None]
+        left_jacobian = _exponential(self.omega, self.versine, self.third)[JOINTS]
+        rows = np.zeros((frames, len(JOINTS), ROTATION_SIZE + 3), dtype=self.points.dtype)
+        by_joint = np.einsum("liet,let->tli", left_jacobian, torque)
+        for i in range(3):
+            rows[:, np.arange(len(JOINTS)), 3 * JOINTS + i] = by_joint[..., i]
+        return rows
+
+    def _lean_torque(self) -> np.ndarray:
+        """[L, 3, T]: what turns each hinge's bone towards its forbidden direction, in the parent's frame."""
+        bone = np.einsum("ld,ldet->let", BONES.astype(self.points.dtype), self.local[JOINTS])
+        return _cross(bone, np.broadcast_to(FORBIDDEN.astype(bone.dtype)[..., None], bone.shape))
+
+    def _turn(self) -> np.ndarray:
+        """By columns, [24, 3, 3, T]: from a change of a rotation vector to a rotation in the clip's axes."""
+        turn = _exponential(self.omega, self.versine, self.third)
+        parent = self.world[_PARENTS[1:], :3]
+        turn[1:] = np.einsum("jiet,ject->jict", turn[1:], parent)
+        return turn
+
+    def _shape_jacobian(self, V: np.ndarray, points: slice) -> np.ndarray:
+        """[T, K', 3, S]: bones lengthen along the chain, points move on their joints."""
+        frames, count, shapes = self.points.shape[-1], len(V), len(self.chain.bones_shape)
+        parent = self.world[_PARENTS[1:], :3].reshape(JOINT_COUNT - 1, 3, -1)
+        on_bone = np.matmul(np.swapaxes(self.chain.bones_shape[:, 1:], 0, 1), parent)
+        weight = V[..., 3] @ _BELOW.T.astype(V.dtype)
+        moved = (weight[:, 1:] @ on_bone.reshape(JOINT_COUNT - 1, -1)).reshape(count, shapes, 3, frames)
+        own = self.chain.points_shape[:, points].reshape(shapes * count, -1)
+        on_points = (own @ self.world.reshape(JOINT_COUNT * 4, -1)).reshape(shapes, count, 3, frames)
+        return np.transpose(moved + np.swapaxes(on_points, 0, 1), (3, 0, 2, 1))
 
 
 def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -25,11 +25,24 @@ class FitStatus(Enum):
 
 
 @dataclass(frozen=True, eq=False)
+class ClipFindings:
+    """What the fit of a clip found: ``cuts`` [B] set where a new take begins, ``unsure`` [B] where left and
+    right may be exchanged, ``contacts`` [B, 4] where the points ``feet`` [B, 4, 3] (left heel and toe, right
+    heel and toe; metres, in the axes of the world or of the one camera) stand still.
+    """
+
+    cuts: np.ndarray
+    unsure: np.ndarray
+    contacts: np.ndarray
+    feet: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
 class FitState:
     """A fit after ``iteration`` steps.
 
-    ``loss`` [B] the energy (of a clip tied in time: the mean). Pose and reprojection are worked out when
-    asked for.
+    ``loss`` [B] the energy (of a clip: what the keypoints of each frame leave unexplained). Pose and
+    reprojection are worked out when asked for. ``clip`` is what the fit of a clip found, None of stills.
     """
 
     iteration: int
@@ -38,6 +51,7 @@ class FitState:
     view: PersonView
     objective: Objective
     z: np.ndarray
+    clip: ClipFindings | None = None
 
     @property
     def fitted(self) -> np.ndarray:

@@ -9,12 +9,13 @@ from typing import cast
 import numpy as np
 
 from .body_model import BodyPose
-from .clip import ACCELERATION_SIGMA, ClipObjective, bridge_gaps
+from .clip import fit_clip
+from .clip_minimizer import LearnedLBFGS
 from .errors import FitError
 from .fit_state import FitState, FitStatus
 from .hypotheses import CONVINCING, DROPPED_COST, SUSPICIOUS, SWAPPED_LIMBS, exchanged, outliers
 from .initializer import Initializer
-from .learned_sr1 import load_learned_sr1
+from .learned_sr1 import LearnedSR1, load_learned_sr1
 from .minimizer import Adam, LevenbergMarquardt, Minimizer, MinimizerState, State
 from .objective import Objective
 from .problem import PARTS, SHAPE, FitProblem
@@ -80,12 +81,20 @@ def fit(
     stages = _Stages(chosen, max_iterations)
     view = person_view(problem)
     held = np.isfinite(problem.firmness)
-    if initial is not None:
-        view = replace(view, kept=initial) if held.any() else view
-        state = yield from stages.descend(view, *view.objective(start_at(view, initial)))
-    elif held.any():
+    if held.any() and initial is None:
         part = PARTS[int(np.argmax(held.any(axis=0)))]
         raise FitError(f"{part!r} is fixed: give the initial pose that holds its value")
+    if held.any():
+        view = replace(view, kept=initial)
+    if problem.frame_rate is not None and problem.weights.temporal > 0:
+        # What has learned from stills gives way to its like that has learned from clips.
+        of_clips = LearnedLBFGS() if isinstance(chosen, LearnedSR1) else chosen
+        # Cast: the minimizer is only given states of its own making.
+        clip_minimizer = cast("Minimizer[MinimizerState]", of_clips)
+        yield (yield from fit_clip(view, clip_minimizer, max_iterations, initial))
+        return
+    if initial is not None:
+        state = yield from stages.descend(view, *view.objective(start_at(view, initial)))
     elif problem.initializer is None:
         state = yield from stages.from_yaws(view)
         state = yield from stages.descend(view, state.objective, state.z, state.iteration)
@@ -101,8 +110,6 @@ def fit(
                 break
     if one_shape and len(view.turn) > 1:
         state = yield from stages.with_one_shape(state)
-    if problem.weights.temporal > 0:
-        state = yield from stages.tied_in_time(state)
     yield state
 
 
@@ -127,7 +134,7 @@ class _Stages:
     max_iterations: int
 
     def minimise(
-        self, parts: Sequence[Objective | ClipObjective], z: Sequence[np.ndarray]
+        self, parts: Sequence[Objective], z: Sequence[np.ndarray]
     ) -> Iterator[tuple[np.ndarray, np.ndarray, FitStatus]]:
         """Several batches in lockstep: their points, energies and status until all have converged."""
         states = [self.minimizer.init(part, start) for part, start in zip(parts, z, strict=True)]
@@ -245,17 +252,3 @@ class _Stages:
         view = replace(state.view, problem=replace(problem, fixed=problem.fixed | {SHAPE}), kept=kept)
         start = start_at(view, replace(state.pose, betas=betas))
         return (yield from self.descend(view, *view.objective(start), state.iteration))
-
-    def tied_in_time(self, state: FitState) -> Progress:
-        """The clip as one problem; a frame without keypoints begins between its neighbours."""
-        view = state.view
-        objective, z = view.objective(start_at(view, bridge_gaps(state.pose, state.fitted)))
-        clip = ClipObjective(objective, view.turn, view.problem.weights.temporal / ACCELERATION_SIGMA**2)
-        iteration = state.iteration
-        for rows, energy, status in self.minimise([clip], [z.reshape(1, -1)]):
-            loss = np.full(len(z), energy[0] / len(z))
-            state = FitState(iteration, status, loss, view, objective, rows.reshape(z.shape))
-            if status is FitStatus.RUNNING:
-                yield state
-                iteration += 1
-        return state

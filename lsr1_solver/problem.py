@@ -29,16 +29,17 @@ class Weights:
 
     ``prior`` multiplies pose and shape prior, ``limits`` the joint limits. ``delta`` is where the robust
     reprojection error turns from square to linear, in units of 1 % of the person's height. ``sigma_3d`` is
-    the error of 3D keypoints: metres, one standard deviation. ``temporal`` ties the frames of a clip by the
-    accelerations of their joints, 1 being a standard deviation of 1 cm per frame squared; at 0 every frame is
-    on its own.
+    the error of 3D keypoints: metres, one standard deviation. ``temporal`` multiplies what
+    motion capture says about velocities and accelerations, where the problem has a frame rate; at 0 every
+    frame is on its own. ``feet`` multiplies the hold of standing feet; 0 lets them slide.
     """
 
     prior: float = 1.0
     limits: float = 1.0
     delta: float = 1.5
     sigma_3d: float = 0.04
-    temporal: float = 0.0
+    temporal: float = 1.0
+    feet: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,8 +52,12 @@ class FitProblem:
     how firmly, for each of PARTS (24 joints, place, shape): 0 stays exactly as in the initial pose, inf is
     free, anything between is one standard deviation about the initial pose (radians, metres, betas). Either
     way the prior of the rest is conditioned on it. ``pins`` draw joints to places. ``initializer`` reads a
-    first pose off the keypoints; None begins at eight yaws with the pose prior instead. The arrays are never
-    written to.
+    first pose off the keypoints; None begins at eight yaws with the pose prior instead.
+
+    With ``frame_rate`` (hertz) the frames are those of one person's clip and become one problem: one shape,
+    and a motion that is tied in time. ``camera_to_world`` [B, 4, 4] says where a moving camera stands (world
+    axes with y up, metres): the motion is then tied in the world. ``contacts`` [B, 4] says which of the
+    points of `clip_motion.FEET` stand still; None finds them. The arrays are never written to.
 
     Raises FitError where the numbers of frames disagree, where ``fixed`` holds an unknown name or ``held``
     a negative number, and where no frame has six usable points.
@@ -69,6 +74,9 @@ class FitProblem:
     pins: Pins | None = None
     shape_count: int = 10
     initializer: Initializer | None = field(default_factory=load_initializer)
+    frame_rate: float | None = None
+    camera_to_world: np.ndarray | None = None
+    contacts: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         unknown = sorted(self.fixed - {*SMPL_JOINT_NAMES, SHAPE, PLACE})
@@ -112,6 +120,8 @@ class FitProblem:
             keypoints_3d=chosen(self.keypoints_3d),
             held=chosen(self.held),
             pins=None if self.pins is None else self.pins.frames(index),
+            camera_to_world=chosen(self.camera_to_world),
+            contacts=chosen(self.contacts),
         )
 
     @property

@@ -16,8 +16,6 @@ from .minimizer import Energy, choose, norm
 DEGENERATE = 1e-8
 # Armijo's condition (Nocedal & Wright 2006, eq. 3.4).
 SUFFICIENT = 1e-4
-# Until a pair has shown the scale of the problem, and after failures, a step is no longer than this.
-FIRST_LENGTH = 1.0
 
 Pairs = tuple[tuple[Array, Array], ...]
 
@@ -38,10 +36,10 @@ def _dot(a: Array, b: Array) -> Array:
     return namespace(a).sum(a * b, axis=-1)[:, None]
 
 
-def _start(objective: Energy, z: Array) -> QuasiNewtonState:
+def _start(objective: Energy, z: Array, first_length: float) -> QuasiNewtonState:
     xp = namespace(z)
     energy, gradient = objective.energy_and_gradient(z)
-    reach = xp.full_like(energy, FIRST_LENGTH)
+    reach = xp.full_like(energy, first_length)
     return QuasiNewtonState(z, energy, xp.isnan(energy), gradient, (), reach)
 
 
@@ -82,15 +80,19 @@ def _guarded_step(
 
 @dataclass(frozen=True)
 class LBFGS:
-    """Limited-memory BFGS (Nocedal & Wright 2006, alg. 7.4), with a bound on the step as safeguard."""
+    """Limited-memory BFGS (Nocedal & Wright 2006, alg. 7.4), with a bound on the step as safeguard.
+
+    The first step is no longer than ``first_length``: nothing is known of the problem's scale yet.
+    """
 
     memory: int = 8
     tolerance: float = 1e-6
+    first_length: float = 1.0
     name: str = "lbfgs"
 
     def init(self, objective: Energy, z: Array) -> QuasiNewtonState:
         """Evaluate the start."""
-        return _start(objective, z)
+        return _start(objective, z, self.first_length)
 
     def step(self, objective: Energy, state: QuasiNewtonState) -> QuasiNewtonState:
         """One evaluation."""
@@ -123,17 +125,19 @@ class SR1:
 
     ``H = gamma I + sum_i v_i v_i^T / (v_i^T y_i)`` with ``v_i = s_i - H_i y_i``. ``gamma`` is ``damping``
     times the smallest Barzilai-Borwein step of the memory, so that the updates add to H; an update whose
-    denominator vanishes, or would make H indefinite, is skipped.
+    denominator vanishes, or would make H indefinite, is skipped. The first step is no longer than
+    ``first_length``.
     """
 
     memory: int = 8
     damping: float = 0.3
     tolerance: float = 1e-6
+    first_length: float = 1.0
     name: str = "sr1"
 
     def init(self, objective: Energy, z: Array) -> QuasiNewtonState:
         """Evaluate the start."""
-        return _start(objective, z)
+        return _start(objective, z, self.first_length)
 
     def step(self, objective: Energy, state: QuasiNewtonState) -> QuasiNewtonState:
         """One evaluation."""

@@ -12,7 +12,7 @@ from functools import cached_property
 
 import numpy as np
 
-from .body_model import JOINT_COUNT, SMPL_JOINT_NAMES, BodyModel, BodyPose, local_rotations, rest_joints
+from .body_model import JOINT_COUNT, BodyModel, BodyPose, local_rotations, rest_joints
 from .camera import image_plane, virtual_view
 from .conditioning import conditioned, whitened
 from .kinematics import BETAS_START, PELVIS, ROTATION_SIZE, KeypointChain, keypoint_chain
@@ -119,6 +119,18 @@ class PersonView:
             array[frames] = array[frames][:, order]
         return replace(self, target=target, confidence=confidence, order=whole)
 
+    def frames(self, index: slice) -> PersonView:
+        """Some frames alone."""
+        return replace(
+            self,
+            problem=self.problem.frames(index),
+            turn=self.turn[index],
+            target=self.target[index],
+            confidence=self.confidence[index],
+            order=self.order[index],
+            kept=None if self.kept is None else self.kept.frames(index),
+        )
+
     def merge(self, frames: np.ndarray, other: PersonView) -> PersonView:
         """This view with some frames as ``other`` has them."""
         merged = {}
@@ -222,7 +234,7 @@ def person_view(problem: FitProblem) -> PersonView:
     usable = problem.usable
     keypoints = problem.keypoints
     names = [name for name, known in zip(keypoints.format.joints, usable, strict=True) if known and name]
-    tied = SMPL_JOINT_NAMES if problem.weights.temporal > 0 else ()
+    tied = ()
     chain = keypoint_chain(problem.body, [*names, *tied], shape_count=problem.shape_count)
     confidence = keypoints.confidence[:, usable] * problem.fitted_frames[:, None]
     turn, target = virtual_view(image_plane(problem.camera, keypoints.xy[:, usable]), confidence)

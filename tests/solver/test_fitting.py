@@ -251,40 +251,6 @@ def test_bridging_holds_the_ends() -> None:
     assert np.allclose(bridged.transl[[0, 3]], pose.transl[[1, 2]])
 
 
-@pytest.mark.parametrize("name", ["lm", "lbfgs"])
-def test_the_temporal_term_smooths_and_bridges(name: str) -> None:
-    pose, _ = random_poses(2, spread=0.5)
-    share = np.linspace(0, 1, 9)[:, None]
-    path = BodyPose(
-        *(
-            (1 - share.reshape(-1, *[1] * (v.ndim - 1))) * v[:1]
-            + share.reshape(-1, *[1] * (v.ndim - 1)) * v[1:]
-            for v in (pose.global_orient, pose.body_pose, pose.betas, pose.transl)
-        )
-    )
-    view = person_view(problem(np.repeat(random_poses(1)[1], 9, axis=0)))
-    objective, z = view.objective(start_at(view, path))
-    points = objective.pose(z).points @ view.turn
-    rng = np.random.default_rng(0)
-    xy = project(CAMERA, points) + rng.normal(scale=4, size=(9, 25, 2))
-    confidence = np.ones(xy.shape[:2])
-    confidence[4] = 0
-    alone = FitProblem(BODY, CAMERA, keypoints_2d(xy, confidence, BODY_25))
-    tied = replace(alone, weights=Weights(temporal=1.0))
-
-    def wobble(state: FitState) -> float:
-        p = posed_joints(BODY, bridge_gaps(state.pose, state.fitted | (tied is state.view.problem)))
-        return float(np.abs(p[2:] - 2 * p[1:-1] + p[:-2]).mean())
-
-    each = fit_pose(alone, MINIMIZERS[name])
-    clip = fit_pose(tied, MINIMIZERS[name], max_iterations=150)
-    assert wobble(clip) < 0.4 * wobble(each)
-    # Nothing was seen in frame 4, yet the body is where the person was.
-    missed = np.linalg.norm(clip.reprojected[4] - project(CAMERA, points)[4], axis=-1)
-    assert missed.mean() < 0.02 * clip.person_height[4]
-    assert clip.reprojection_percent < 2
-
-
 def test_a_clip_of_one_person_has_one_shape() -> None:
     _, points = random_poses(4)
     state = fit_pose(problem(points), one_shape=True)

@@ -1,0 +1,153 @@
+"""A base for the quasi-Newton minimizers of a clip: one average frame's Hessian times a cosine transform.
+
+Were every frame's Hessian the same, H0, a clip's would be the Kronecker sum ``H0 x I + D x L`` with the
+temporal term's L, and the cosine transform, which diagonalizes differences in time, would take it apart into
+one small matrix a frequency. The frames' Hessians differ, but not by much; what is left is for the quasi-
+Newton method to learn. Frequencies that the temporal term weighs alike share a factor, and the lowest
+frequency, the mean over the clip, has the shape at its border.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import cast
+
+import numpy as np
+
+from .clip_objective import ClipObjective
+from .cosine_transform import cosine_transform, inverse_cosine_transform
+from .minimizer import Energy, LeastSquares, LevenbergMarquardt, Minimizer, MinimizerState
+from .quasi_newton import LBFGS, SR1
+
+# Frames whose Hessians make the average, spread over the clip.
+SAMPLED_FRAMES = 32
+# Frequencies share a factor as long as the temporal term's weight grows by less than this.
+BAND_GROWTH = 1.6
+
+
+@dataclass(frozen=True, eq=False)
+class KroneckerBase:
+    """``S`` with ``S S^T`` about the inverse Hessian of a clip, known by what it does to vectors.
+
+    ``unknowns`` n a frame. ``bands`` are (first frequency, last + 1, factor [n, n]); ``lowest``
+    [n + S, n + S] is the factor of the mean over time together with the shape.
+    """
+
+    unknowns: int
+    frames: int
+    lowest: np.ndarray
+    bands: tuple[tuple[int, int, np.ndarray], ...]
+
+    def times(self, u: np.ndarray) -> np.ndarray:
+        """``S u``: from whitened frequencies to frames. [1, n T + S] -> [1, n T + S]."""
+        spectrum, shape = self._split(u)
+        out = np.empty_like(spectrum)
+        low = self.lowest @ np.concatenate([spectrum[:, 0], shape])
+        out[:, 0] = low[: len(spectrum)]
+        for first, last, factor in self.bands:
+            out[:, first:last] = factor @ spectrum[:, first:last]
+        return np.concatenate([inverse_cosine_transform(out).ravel(), low[len(spectrum) :]])[None]
+
+    def transposed_times(self, u: np.ndarray) -> np.ndarray:
+        """``S^T u``: from frames to whitened frequencies."""
+        y, shape = self._split(u)
+        spectrum = cosine_transform(y)
+        out = np.empty_like(spectrum)
+        low = self.lowest.T @ np.concatenate([spectrum[:, 0], shape])
+        out[:, 0] = low[: len(y)]
+        for first, last, factor in self.bands:
+            out[:, first:last] = factor.T @ spectrum[:, first:last]
+        return np.concatenate([out.ravel(), low[len(y) :]])[None]
+
+    def _split(self, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        count = self.unknowns * self.frames
+        return u[0, :count].reshape(self.unknowns, self.frames), u[0, count:]
+
+
+def kronecker_base(objective: ClipObjective, z: np.ndarray) -> KroneckerBase:
+    """The base at ``z``, from the Gauss-Newton matrices of a few frames."""
+    frames, n = len(objective), objective.unknowns
+    sampled = np.unique(np.linspace(0, frames - 1, SAMPLED_FRAMES).round().astype(int))
+    J = objective.jacobian(z, sampled).astype(np.float64).reshape(-1, n + len(objective.betas))
+    H = J.T @ J / len(sampled)
+    H[np.arange(n), np.arange(n)] += float(objective.prior_weight.mean())
+    low = H.copy()
+    low[:n, n:] *= frames**0.5
+    low[n:, :n] *= frames**0.5
+    low[n:, n:] *= frames
+    low[np.arange(n, len(low)), np.arange(n, len(low))] += objective.shape_weight
+    stiffness = 2 - 2 * np.cos(np.pi * np.arange(frames) / frames)
+    bands = []
+    for first, last in _bands(frames):
+        at = stiffness[first:last].mean()
+        tied = at * objective.temporal.velocity + at**2 * objective.temporal.acceleration
+        bands.append((first, last, _factor(H[:n, :n] + np.diag(tied)).astype(z.dtype)))
+    return KroneckerBase(n, frames, _factor(low).astype(z.dtype), tuple(bands))
+
+
+def _factor(H: np.ndarray) -> np.ndarray:
+    """``S`` with ``S S^T = H^-1``."""
+    ridge = 1e-6 * np.trace(H) / len(H) * np.eye(len(H))
+    return np.linalg.inv(np.linalg.cholesky(H + ridge)).T
+
+
+def _bands(frames: int) -> list[tuple[int, int]]:
+    """The frequencies from 1 on, gathered while their number grows by less than the fourth root tells."""
+    edges = [1]
+    while edges[-1] < frames:
+        # The acceleration's weight grows with the fourth power of the frequency.
+        edges.append(min(frames, max(edges[-1] + 1, int(edges[-1] * BAND_GROWTH**0.25 + 0.5))))
+    return list(itertools.pairwise(edges))
+
+
+@dataclass(frozen=True, eq=False)
+class Whitened:
+    """A clip's energy in the coordinates of a base, ``z' = start + S z``: what quasi-Newton methods see."""
+
+    objective: ClipObjective
+    base: KroneckerBase
+    start: np.ndarray
+
+    def energy_and_gradient(self, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """[1] and [1, n T + S]."""
+        energy, gradient = self.objective.energy_and_gradient(self.outward(z))
+        return energy, self.base.transposed_times(gradient)
+
+    def outward(self, z: np.ndarray) -> np.ndarray:
+        """The clip's own coordinates."""
+        return self.start + self.base.times(z)
+
+
+def minimise_clip(
+    objective: ClipObjective, z: np.ndarray, minimizer: Minimizer[MinimizerState], iterations: int
+) -> Iterator[np.ndarray]:
+    """The points on the way from ``z``, until the minimizer has converged.
+
+    Levenberg-Marquardt is given the clip itself, the others its energy in the coordinates of a base.
+    """
+    if isinstance(minimizer, LevenbergMarquardt):
+        for state in _states(minimizer, objective, z, iterations):
+            yield state.z
+        return
+    if isinstance(minimizer, LBFGS | SR1):
+        # The base has given the coordinates their scale: the first step needs no bound.
+        unbounded = replace(minimizer, first_length=np.inf)
+        minimizer = cast("Minimizer[MinimizerState]", unbounded)
+    whitened = Whitened(objective, kronecker_base(objective, z), z)
+    for state in _states(minimizer, whitened, np.zeros_like(z), iterations):
+        yield whitened.outward(state.z)
+
+
+def _states(
+    minimizer: Minimizer[MinimizerState], objective: Energy, z: np.ndarray, iterations: int
+) -> Iterator[MinimizerState]:
+    # Cast: what is not given the clip itself does without its linearization.
+    function = cast("LeastSquares", objective)
+    state = minimizer.init(function, z)
+    for _ in range(iterations):
+        state = minimizer.step(function, state)
+        yield state
+        if state.converged[0]:
+            return

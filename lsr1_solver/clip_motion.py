@@ -1,0 +1,176 @@
+"""A clip's motion in axes that stand still, and the smooth path that it follows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+
+from .body_model import BodyPose
+from .cosine_transform import cosine_transform, inverse_cosine_transform
+from .initializer import Initializer
+from .rotation import (
+    axis_angle_to_matrix,
+    matrix_to_axis_angle,
+    matrix_to_quaternion,
+    quaternion_to_axis_angle,
+    six_d_to_matrix,
+)
+from .starts import initializer_start
+from .view import PersonView
+
+# The points of the feet that may stand still.
+FEET = ("left_heel", "left_big_toe", "right_heel", "right_big_toe")
+# What is faster than this is no part of the path of root and pelvis, hertz.
+PATH_FREQUENCY = 1.5
+
+
+@dataclass(frozen=True, eq=False)
+class ClipMotion:
+    """T frames of a person in the clip's axes: the world's where the camera moves, else the camera's.
+
+    ``rotations`` [T, 24, 3, 3], the root's in the clip's axes, the others' in their parents'; ``pelvis``
+    [T, 3] metres; ``betas`` [S]; ``loss`` [T] what the keypoints leave unexplained; ``feet`` [T, 4, 3] the
+    points FEET; ``contacts`` [T, 4] whether they stand still; ``dropped`` [T, K'] keypoints not believed.
+    """
+
+    rotations: np.ndarray
+    pelvis: np.ndarray
+    betas: np.ndarray
+    loss: np.ndarray
+    feet: np.ndarray
+    contacts: np.ndarray
+    dropped: np.ndarray
+
+    def frames(self, index: slice) -> ClipMotion:
+        """Some frames alone."""
+        parts = {f.name: getattr(self, f.name)[index] for f in fields(self) if f.name != "betas"}
+        return replace(self, **parts)
+
+    def with_piece(self, piece: ClipMotion, first: int, begin: int) -> ClipMotion:
+        """This motion with a piece in it from ``first`` on, drawn in gradually up to ``begin``."""
+        last, fresh = first + len(piece.pelvis), begin - first
+        share = np.ones(last - first)
+        share[:fresh] = np.linspace(0, 1, fresh + 2)[1:-1]
+        merged = {}
+        for f in fields(self):
+            own, new = getattr(self, f.name), getattr(piece, f.name)
+            if f.name == "betas":
+                merged[f.name] = new
+                continue
+            whole = own.copy()
+            if f.name == "rotations":
+                whole[first:last] = _blended(own[first:last], new, share)
+            elif new.dtype == bool:
+                whole[first + fresh : last] = new[fresh:]
+            else:
+                weight = share.reshape(-1, *([1] * (new.ndim - 1)))
+                whole[first:last] = (1 - weight) * own[first:last] + weight * new
+            merged[f.name] = whole
+        return replace(self, **merged)
+
+
+def _blended(a: np.ndarray, b: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """Rotations [T, 24, 3, 3] between ``a`` and ``b``, close to each other."""
+    mixed = a + share[:, None, None, None] * (b - a)
+    turned = six_d_to_matrix(np.concatenate([mixed[..., 0], mixed[..., 1]], axis=-1))
+    return np.where((share < 1)[:, None, None, None], turned, b)
+
+
+def clip_axes(view: PersonView) -> tuple[np.ndarray, np.ndarray]:
+    """From each frame's virtual camera to the clip's axes: rotations [T, 3, 3], and its places [T, 3]."""
+    back = np.swapaxes(view.turn, -1, -2)
+    to_world = view.problem.camera_to_world
+    if to_world is None:
+        return back, np.zeros((len(back), 3))
+    return to_world[:, :3, :3] @ back, to_world[:, :3, 3]
+
+
+def read_clip(view: PersonView, initializer: Initializer) -> ClipMotion:
+    """A pose for every frame, each read on its own; those without keypoints lie between their neighbours."""
+    start = initializer_start(view, initializer, np.arange(len(view.turn)))
+    known = view.problem.fitted_frames
+    motion = _motion(view, start.centre, start.pelvis, start.betas[known].mean(axis=0))
+    if known.all():
+        return motion
+    flat = np.moveaxis(motion.rotations[..., :2], -1, -2).reshape(len(known), -1)
+    rotations = six_d_to_matrix(between(flat.T, known).T.reshape(len(known), -1, 6))
+    return replace(motion, rotations=rotations, pelvis=between(motion.pelvis.T, known).T)
+
+
+def motion_of(view: PersonView, pose: BodyPose) -> ClipMotion:
+    """A pose of all frames in camera axes, its shape the mean of the frames'."""
+    rotations, pelvis, betas = view.turned(pose)
+    return _motion(view, rotations, pelvis, betas.mean(axis=0))
+
+
+def _motion(view: PersonView, rotations: np.ndarray, pelvis: np.ndarray, betas: np.ndarray) -> ClipMotion:
+    """From the virtual cameras' axes."""
+    back, eye = clip_axes(view)
+    frames = len(pelvis)
+    return ClipMotion(
+        np.concatenate([back[:, None] @ rotations[:, :1], rotations[:, 1:]], axis=1),
+        np.einsum("tij,tj->ti", back, pelvis) + eye,
+        betas,
+        np.full(frames, np.nan),
+        np.full((frames, len(FEET), 3), np.nan),
+        np.zeros((frames, len(FEET)), dtype=bool),
+        np.zeros(view.confidence.shape, dtype=bool),
+    )
+
+
+def between(values: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """``values`` [..., T] with those of unknown frames on a straight line between their known neighbours."""
+    if known.all():
+        return values
+    frames, at = np.arange(len(known)), np.flatnonzero(known)
+    after = np.clip(np.searchsorted(at, frames), 0, len(at) - 1)
+    before = np.maximum(after - (at[after] > frames), 0)
+    left, right = at[before], at[after]
+    share = np.clip((frames - left) / np.maximum(right - left, 1), 0, 1)
+    return values[..., left] * (1 - share) + values[..., right] * share
+
+
+def low_pass(values: np.ndarray, frame_rate: float) -> np.ndarray:
+    """``values`` [..., T] without what is faster than a path may be; its ends are free."""
+    count = values.shape[-1]
+    frequency = np.arange(count) * frame_rate / (2 * count)
+    return inverse_cosine_transform(cosine_transform(values) / (1 + (frequency / PATH_FREQUENCY) ** 4))
+
+
+def smooth_rotations(rotations: np.ndarray, frame_rate: float) -> np.ndarray:
+    """The path that rotations [T, 3, 3] follow, without their tremor."""
+    q = matrix_to_quaternion(rotations)
+    signs = np.where(np.sum(q[1:] * q[:-1], axis=1) < 0, -1.0, 1.0)
+    q[1:] *= np.cumprod(signs)[:, None]
+    q = low_pass(q.T, frame_rate).T
+    return axis_angle_to_matrix(quaternion_to_axis_angle(q / np.linalg.norm(q, axis=1, keepdims=True)))
+
+
+def bridge_gaps(pose: BodyPose, known: np.ndarray) -> BodyPose:
+    """Poses for the frames that have none: turned and moved evenly between the nearest known frames.
+
+    ``known`` [B] with at least one frame set; before the first and after the last the pose is held.
+    """
+    frames = np.arange(len(pose))
+    at = np.flatnonzero(known)
+    after = np.clip(np.searchsorted(at, frames), 0, len(at) - 1)
+    before = np.where(at[after] == frames, after, np.maximum(after - 1, 0))
+    left, right = at[before], at[after]
+    share = np.clip((frames - left) / np.maximum(right - left, 1), 0.0, 1.0)
+
+    def between(values: np.ndarray) -> np.ndarray:
+        w = share.reshape(-1, *([1] * (values.ndim - 1)))
+        return (1 - w) * values[left] + w * values[right]
+
+    def turned(omega: np.ndarray) -> np.ndarray:
+        R = axis_angle_to_matrix(omega)
+        way = matrix_to_axis_angle(R[right] @ np.swapaxes(R[left], -1, -2))
+        w = share.reshape(-1, *([1] * (omega.ndim - 1)))
+        moved = matrix_to_axis_angle(axis_angle_to_matrix(w * way) @ R[left])
+        known_rows = known.reshape(w.shape)
+        return np.where(known_rows, omega, moved)
+
+    return BodyPose(
+        turned(pose.global_orient), turned(pose.body_pose), between(pose.betas), between(pose.transl)
+    )

@@ -1,0 +1,316 @@
+"""The energy of a clip: T frames of one person with one shape, tied in time.
+
+With ``x = origin + basis y`` for the joints that move keypoints, the root and the pelvis, and one shape
+``betas = betas0 + spread b`` for the clip,
+
+    E(y, b) = sum_t h [ w_d sum_k c_kt rho(|r_kt|) + limits_t + w_p |y_t - p_t|^2 / 2 ]
+            + sum_t h [ w_v |D^-1/2 v_t|^2 + w_a |A^-1/2 a_t|^2 ] / 2 + w_s |b|^2 / 2
+
+where ``r`` is the reprojection in units of 1 % of the height, ``p`` what the initializer says, ``v`` and
+``a`` velocity and acceleration of ``y`` per second, ``D`` and ``A`` their variances in motion capture, and
+``h`` the frame's duration in units of 1/30 s: the energy is an integral over time, so a motion filmed at
+twice the rate has the same minimum. The coordinates ``y`` are those in which the initializer's error is the
+identity and the velocities are uncorrelated, so time couples each coordinate with itself alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import TypeVar
+
+import numpy as np
+
+from .clip_chain import ClipChain, PosedClip
+from .clip_model import ClipModel
+from .limits import SOFTNESS
+from .objective import NEAREST
+
+
+@dataclass(frozen=True, eq=False)
+class Temporal:
+    """``[n]`` precisions of one frame's step and of its second difference, and the ``path`` [n, T] to which
+    the coordinates are relative: what moves is ``y + path``.
+    """
+
+    velocity: np.ndarray
+    acceleration: np.ndarray
+    path: np.ndarray
+
+    def energy_and_gradient(self, y: np.ndarray) -> tuple[float, np.ndarray]:
+        """Of the whole clip, and [n, T]."""
+        whole = y + self.path
+        step = whole[:, 1:] - whole[:, :-1]
+        bend = step[:, 1:] - step[:, :-1]
+        by_bend = self.acceleration[:, None] * bend
+        by_step = self.velocity[:, None] * step
+        energy = 0.5 * (_total(by_bend * bend) + _total(by_step * step))
+        by_step[:, 1:] += by_bend
+        by_step[:, :-1] -= by_bend
+        gradient = np.empty_like(y)
+        gradient[:, 0] = -by_step[:, 0] if by_step.shape[1] else 0
+        gradient[:, 1:] = by_step
+        gradient[:, 1:-1] -= by_step[:, 1:]
+        return energy, gradient
+
+
+@dataclass(frozen=True, eq=False)
+class Lens:
+    """Where the camera is in each frame, and what it saw.
+
+    ``turn`` [3, 3, T] from the clip's axes to the camera's, ``eye`` [3, T] metres its place; None for both
+    where the clip's axes are the camera's. ``target`` [K, 2, T] on the image plane, ``weight`` [K, T] the
+    keypoints' share in the energy, ``unit`` [T] 1 % of the person's height on the image plane.
+    """
+
+    turn: np.ndarray | None
+    eye: np.ndarray | None
+    target: np.ndarray
+    weight: np.ndarray
+    unit: np.ndarray
+    delta: float
+
+    def seen(self, points: np.ndarray) -> np.ndarray:
+        """Points in the camera's axes. [K, 3, T] -> [K, 3, T]."""
+        if self.turn is None or self.eye is None:
+            return points
+        return np.einsum("rct,kct->krt", self.turn, points - self.eye)
+
+    def residual(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Residuals [K, 2, T] in units, image-plane points [K, 2, T] and depths [K, T] of ``seen`` points."""
+        depth = np.maximum(-points[:, 2], NEAREST)
+        plane = points[:, :2] / depth[:, None]
+        return (plane - self.target) / self.unit, plane, depth
+
+    def energy_and_force(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """[T], and the gradient at the points [K, 3, T]."""
+        seen = self.seen(points)
+        residual, plane, depth = self.residual(seen)
+        root = np.sqrt(1 + np.einsum("kct,kct->kt", residual, residual) / self.delta**2)
+        energy = self.delta**2 * np.einsum("kt,kt->t", self.weight, root - 1)
+        pull = (self.weight / (root * depth * self.unit))[:, None] * residual
+        force = np.empty_like(points)
+        force[:, :2] = pull
+        force[:, 2] = np.einsum("kct,kct->kt", pull, plane) * (seen[:, 2] < -NEAREST)
+        if self.turn is not None:
+            force = np.einsum("rct,krt->kct", self.turn, force)
+        return energy, force
+
+    def rows(self, points: np.ndarray) -> np.ndarray:
+        """The directions [T, K, 2, 3] whose products with the points' motion are the weighted residuals'."""
+        seen = self.seen(points)
+        residual, plane, depth = self.residual(seen)
+        root = np.sqrt(1 + np.einsum("kct,kct->kt", residual, residual) / self.delta**2)
+        scale = np.sqrt(self.weight / root) / (depth * self.unit)
+        rows = np.zeros((*plane.shape, 3), dtype=points.dtype)
+        rows[:, 0, :, 0] = rows[:, 1, :, 1] = scale
+        rows[..., 2] = scale[:, None] * plane * (seen[:, None, 2] < -NEAREST)
+        rows = np.moveaxis(rows, 2, 0)
+        return rows if self.turn is None else rows @ np.moveaxis(self.turn, -1, 0)[:, None]
+
+    def frames(self, index: np.ndarray) -> Lens:
+        """Some frames alone."""
+        turn = None if self.turn is None else self.turn[..., index]
+        eye = None if self.eye is None else self.eye[..., index]
+        return Lens(turn, eye, self.target[..., index], self.weight[..., index], self.unit[index], self.delta)
+
+
+@dataclass(frozen=True, eq=False)
+class Anchors:
+    """Points that stand still: P of the chain's last keypoints, held where ``place`` says.
+
+    ``place`` [P, 3, T] metres and ``weight`` [P, T] in 1/metres^2, 0 where a point is free.
+    """
+
+    place: np.ndarray
+    weight: np.ndarray
+
+    def energy_and_force(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """[T], and the gradient at the points [P, 3, T]."""
+        apart = points - self.place
+        force = self.weight[:, None] * apart
+        return 0.5 * np.einsum("pct,pct->t", force, apart), force
+
+
+@dataclass(frozen=True, eq=False)
+class Kept:
+    """What the user has set: ``x`` [75, T] stays exactly where ``held`` [75, T] is set, and elsewhere costs
+    ``weight`` [75, T] times half the square of its distance.
+
+    ``free`` [n] are the unknown rows of x and ``inward`` [n, n] the inverse of the basis there.
+    """
+
+    x: np.ndarray
+    held: np.ndarray
+    weight: np.ndarray
+    free: np.ndarray
+    inward: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class ClipObjective:
+    """A clip of T frames with n unknowns each and one shape of S; the one problem's z is [1, n T + S].
+
+    ``origin`` [75, T] and ``basis`` [75, n] give ``x``; ``betas`` [S] and ``shape_spread`` [S, S] the shape;
+    ``prior`` [n, T] with ``prior_weight`` [T].
+    """
+
+    chain: ClipChain
+    origin: np.ndarray
+    basis: np.ndarray
+    betas: np.ndarray
+    shape_spread: np.ndarray
+    lens: Lens
+    temporal: Temporal
+    prior: np.ndarray
+    prior_weight: np.ndarray
+    limit_weight: np.ndarray
+    shape_weight: float
+    anchors: Anchors | None = None
+    kept: Kept | None = None
+
+    @property
+    def unknowns(self) -> int:
+        """n, of one frame."""
+        return self.basis.shape[1]
+
+    def __len__(self) -> int:
+        return self.origin.shape[1]
+
+    def split(self, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """``y`` [n, T] and ``b`` [S] of ``z`` [1, n T + S]."""
+        count = self.unknowns * len(self)
+        return z[0, :count].reshape(self.unknowns, -1), z[0, count:]
+
+    def join(self, y: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """[1, n T + S]."""
+        return np.concatenate([y.ravel(), b])[None]
+
+    def parameters(self, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """``x`` [75, T] and the betas [S]."""
+        y, b = self.split(z)
+        x = self.origin + self.basis @ y
+        if self.kept is not None:
+            x = np.where(self.kept.held, self.kept.x, x)
+        return x, self.betas + self.shape_spread @ b
+
+    def pose(self, z: np.ndarray) -> PosedClip:
+        """The clip at ``z``."""
+        return self.chain.pose(*self.parameters(z))
+
+    def energy_and_gradient(self, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The clip's energy [1] and gradient [1, n T + S]."""
+        y, b = self.split(z)
+        x, betas = self.parameters(z)
+        posed = self.chain.pose(x, betas)
+        by_frame, force = self._forces(posed)
+        limits = posed.limits()
+        by_x, by_betas = posed.pull_back(force, self.limit_weight * limits / SOFTNESS)
+        total = _total(by_frame)
+        total += 0.5 * _total(self.limit_weight * np.einsum("lt,lt->t", limits, limits))
+        if self.kept is None:
+            more, by_y = self._ties(y)
+            by_y += self.basis.T @ by_x
+        else:
+            more, by_y = self._kept_ties(self.kept, x, by_x)
+        total += more + 0.5 * self.shape_weight * float(b @ b)
+        by_b = self.shape_spread.T @ by_betas + self.shape_weight * b
+        return np.array([total]), self.join(by_y, by_b)
+
+    def _ties(self, y: np.ndarray) -> tuple[float, np.ndarray]:
+        """What ties coordinates [n, T] to the reading and to their neighbours: energy and gradient."""
+        energy, gradient = self.temporal.energy_and_gradient(y)
+        apart = y - self.prior
+        pull = self.prior_weight * apart
+        return energy + 0.5 * _total(pull * apart), gradient + pull
+
+    def _kept_ties(self, kept: Kept, x: np.ndarray, by_x: np.ndarray) -> tuple[float, np.ndarray]:
+        """The same where parts of ``x`` are kept: neighbours feel them, and they feel nothing."""
+        more, by_y = self._ties(kept.inward @ (x - self.origin)[kept.free])
+        apart = x - kept.x
+        by_x = by_x + kept.weight * apart
+        by_x[kept.free] += kept.inward.T @ by_y
+        by_x = np.where(kept.held, 0, by_x)
+        return more + 0.5 * _total(kept.weight * apart * apart), self.basis.T @ by_x
+
+    def _keypoints(self, points: np.ndarray) -> np.ndarray:
+        return points[: len(self.lens.target)]
+
+    def _forces(self, posed: PosedClip) -> tuple[np.ndarray, np.ndarray]:
+        count = len(self.lens.target)
+        energy, on_keypoints = self.lens.energy_and_force(posed.points[:count])
+        force = np.zeros_like(posed.points)
+        force[:count] = on_keypoints
+        if self.anchors is not None:
+            more, force[count:] = self.anchors.energy_and_force(posed.points[count:])
+            energy = energy + more
+        return energy, force
+
+    def linearize(self, z: np.ndarray) -> ClipModel:
+        """The Gauss-Newton model of the whole clip."""
+        energy, gradient = self.energy_and_gradient(z)
+        J = self.jacobian(z, np.arange(len(self)))
+        return ClipModel(
+            energy, gradient, J, self.prior_weight, self.temporal.velocity, self.temporal.acceleration,
+            self.shape_weight,
+        )  # fmt: skip
+
+    def jacobian(self, z: np.ndarray, frames: np.ndarray) -> np.ndarray:
+        """The Jacobian [F, m, n + S] of some frames' residuals: keypoints, limits and anchors."""
+        x, betas = self.parameters(z)
+        posed = self.chain.frames(frames).pose(x[:, frames], betas)
+        count = len(self.lens.target)
+        directions = self.lens.frames(frames).rows(posed.points[:count])
+        by_x, by_betas = posed.row_jacobian(directions, slice(count))
+        lean = np.sqrt(self.limit_weight[frames]) / SOFTNESS
+        rows = [by_x, lean[:, None, None] * posed.limit_rows()]
+        shape_rows = [by_betas, np.zeros((len(frames), rows[1].shape[1], len(self.betas)), dtype=x.dtype)]
+        if self.anchors is not None:
+            scale = np.sqrt(self.anchors.weight[:, frames].T)[..., None, None]
+            more, more_betas = posed.row_jacobian(scale * np.eye(3, dtype=x.dtype), slice(count, None))
+            rows.append(more)
+            shape_rows.append(more_betas)
+        by_x = np.concatenate(rows, axis=1)
+        if self.kept is not None:
+            by_x = np.where(self.kept.held[:, frames].T[:, None], 0, by_x)
+        by_b = np.concatenate(shape_rows, axis=1) @ self.shape_spread
+        return np.concatenate([by_x @ self.basis, by_b], axis=2)
+
+    def single(self) -> ClipObjective:
+        """The same clip in single precision."""
+        kept = None if self.kept is None else _single(self.kept)
+        return replace(_single(self), lens=_single(self.lens), temporal=_single(self.temporal), kept=kept)
+
+    def with_fixed_shape(self) -> ClipObjective:
+        """The same clip with its shape as it is."""
+        return replace(self, shape_spread=np.zeros_like(self.shape_spread))
+
+    def with_anchors(self, anchors: Anchors) -> ClipObjective:
+        """The same clip with points that stand still."""
+        return replace(self, anchors=anchors)
+
+    def outliers(self, z: np.ndarray, limit: float) -> np.ndarray:
+        """[K, T] the keypoints farther from the body than ``limit`` units of 1 % of the height."""
+        residual, _, _ = self.lens.residual(self.lens.seen(self._keypoints(self.pose(z).points)))
+        return (np.einsum("kct,kct->kt", residual, residual) > limit**2) & (self.lens.weight > 0)
+
+    def without(self, dropped: np.ndarray) -> ClipObjective:
+        """The same clip without some keypoints; ``dropped`` [K, T]."""
+        return replace(self, lens=replace(self.lens, weight=np.where(dropped, 0, self.lens.weight)))
+
+
+Part = TypeVar("Part", ClipObjective, Lens, Temporal, Kept)
+
+
+def _single(part: Part) -> Part:
+    """In single precision what is in double; the chain is so already."""
+    arrays = {
+        f.name: value.astype(np.float32)
+        for f in fields(part)
+        if isinstance(value := getattr(part, f.name), np.ndarray) and value.dtype == np.float64
+    }
+    return replace(part, **arrays)
+
+
+def _total(values: np.ndarray) -> float:
+    """The sum in double precision."""
+    return float(np.sum(values, dtype=np.float64))
