@@ -8,12 +8,14 @@ The models are those of the npm package `@mediapipe/pose`, fetched by `npm pack`
 tflite files whole: the detector's weights are sparse, and its newest engine reads the landmark model wrongly.
 
 What comes out: ONNX of opset 13 with the layout NCHW, weights stored in half precision and cast when the file
-is loaded, and of the landmark model's outputs all but the segmentation.
+is loaded, and of the landmark model's outputs all but the segmentation. A name
+that ends in .gz is gzipped: sparse weights are mostly zeros.
 """
 
 from __future__ import annotations
 
 import argparse
+import gzip
 import hashlib
 import subprocess
 import tarfile
@@ -35,8 +37,8 @@ SOURCES = {
     "pose_landmark_heavy.tflite": "59e42d71bcd44cbdbabc419f0ff76686595fd265419566bd4009ef703ea8e1fe",
 }
 SHIPPED = {
-    "pose_solution_packed_assets.data": HERE / "person.onnx",
-    "pose_landmark_full.tflite": HERE / "landmarks.onnx",
+    "pose_solution_packed_assets.data": HERE / "person.onnx.gz",
+    "pose_landmark_full.tflite": HERE / "landmarks.onnx.gz",
 }
 SEGMENTATION = "Identity_2"
 OPSET, IR_VERSION = 13, 8
@@ -305,7 +307,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         package = fetch(Path(folder))
         for name, path in wanted.items():
-            path.write_bytes(Converter((package / name).read_bytes()).model_proto().SerializeToString())
+            data = Converter((package / name).read_bytes()).model_proto().SerializeToString()
+            path.write_bytes(gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
             print(f"{path}  {path.stat().st_size:,} bytes")
 
 

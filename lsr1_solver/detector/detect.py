@@ -38,8 +38,8 @@ class Detector:
 
     def __init__(self, landmark_model: Path | None = None) -> None:
         """Load both networks."""
-        self._people = PersonFinder(ASSETS / "person.onnx")
-        self._landmarks = LandmarkFinder(landmark_model or ASSETS / "landmarks.onnx")
+        self._people = PersonFinder(ASSETS / "person.onnx.gz")
+        self._landmarks = LandmarkFinder(landmark_model or ASSETS / "landmarks.onnx.gz")
 
     def detect(self, image: np.ndarray, box: Box | None = None) -> list[Keypoints2D]:
         """The people in one picture, the largest first; an empty list where nobody is found.

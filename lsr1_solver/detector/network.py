@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ _LARGEST_LOGIT = 80.0
 
 
 class Network:
-    """An ONNX file, and its named ``outputs`` in the order in which a call gives them.
+    """An ONNX file (gzipped where its name says so); a call gives its named ``outputs`` in their order.
 
     FitError without OpenCV, and where the file cannot be read, is no ONNX file or has other outputs.
     """
@@ -26,10 +27,12 @@ class Network:
 
         try:
             # From memory: OpenCV itself opens no path with signs that the system's old code page lacks.
-            data = np.frombuffer(path.read_bytes(), dtype=np.uint8)
-            self._net = cv2.dnn.readNetFromONNX(data)
-        except OSError as error:
-            raise FitError(f"{path} cannot be read: {error.strerror}.") from error
+            data = path.read_bytes()
+            data = gzip.decompress(data) if path.suffix == ".gz" else data
+            self._net = cv2.dnn.readNetFromONNX(np.frombuffer(data, dtype=np.uint8))
+        except (OSError, EOFError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise FitError(f"{path} cannot be read: {reason}.") from error
         except cv2.error as error:
             raise FitError(f"{path} is no model that OpenCV {cv2.__version__} can read: {error}") from error
         found = set(self._net.getUnconnectedOutLayersNames())
