@@ -20,6 +20,8 @@ from tools import extension
 from tools.demo import demo as run_demo
 from tools.environments import ROOT, UnavailableError, development_python
 
+EVERY_PLATFORM = "any"
+
 
 def demo(arguments: argparse.Namespace) -> int:
     """Fit the sample in a Blender without a window."""
@@ -45,7 +47,8 @@ def test(arguments: argparse.Namespace) -> int:
 
 def package(arguments: argparse.Namespace) -> int:
     """Write the zip and have Blender's own validator look at it."""
-    archive = extension.package(arguments.platform, ROOT / "dist")
+    platform = None if arguments.platform == EVERY_PLATFORM else arguments.platform
+    archive = extension.package(platform, ROOT / "dist")
     print(f"{archive.relative_to(ROOT)}  {archive.stat().st_size / 1e6:.1f} MB")
     try:
         complaint = extension.validate(archive)
@@ -82,7 +85,12 @@ def main() -> int:
     command.add_argument("pytest_arguments", nargs="*", help="passed on to pytest, after --")
     command.set_defaults(run=test)
     command = commands.add_parser("package", help="the extension's zip, in dist/")
-    command.add_argument("--platform", choices=extension.PLATFORMS, help="for one platform; default: for all")
+    command.add_argument(
+        "--platform",
+        choices=[*extension.PLATFORMS, EVERY_PLATFORM],
+        default=extension.this_platform() or EVERY_PLATFORM,
+        help="default: this computer's; any: a small zip for all, which cannot detect people in pictures",
+    )
     command.set_defaults(run=package)
     command = commands.add_parser("dev", help="the working tree as an extension of your Blender")
     command.add_argument("--blender", metavar="X.Y", help="which Blender; default: the newest")

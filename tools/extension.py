@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+import platform as computer
 import re
 import subprocess
 import sys
+import tempfile
 import tomllib
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from tools.environments import BLENDERS, ROOT, UnavailableError
@@ -23,8 +26,18 @@ PLATFORMS = {
     "macos-arm64": ("macosx_11_0_arm64", "macosx_13_0_arm64"),
     "macos-x64": ("macosx_11_0_x86_64", "macosx_13_0_x86_64"),
 }
+# Their wheels have compiled code and are in a platform's own zip alone.
+COMPILED = ("opencv-python-headless",)
 # The earliest date that a zip can hold: a file's own would make each checkout's zip another one.
 ZIP_DATE = (1980, 1, 1, 0, 0, 0)
+
+
+def this_platform() -> str | None:
+    """The one of `PLATFORMS` that this computer is, None for any other."""
+    system = {"linux": "linux", "win32": "windows", "darwin": "macos"}.get(sys.platform, sys.platform)
+    machine = {"amd64": "x64", "x86_64": "x64", "aarch64": "arm64"}.get(computer.machine().lower(), "arm64")
+    name = f"{system}-{machine}"
+    return name if name in PLATFORMS else None
 
 
 def manifest() -> dict[str, object]:
@@ -33,16 +46,18 @@ def manifest() -> dict[str, object]:
 
 
 def package(platform: str | None, folder: Path) -> Path:
-    """Write the zip for one of `PLATFORMS`, or for every platform, into `folder`.
+    """Write the zip for one of `PLATFORMS`, or the small one for every platform, into `folder`.
 
-    The same sources give the same bytes. Raises `UnavailableError` when a wheel cannot be downloaded.
+    The small one has no compiled code in it and cannot detect people. The same sources give the same bytes.
+    Raises `UnavailableError` when a wheel cannot be downloaded.
     """
     facts = manifest()
     name = f"{facts['id']}-{facts['version']}" + (f"-{platform}" if platform else "")
+    bundled = wheels(platform)
     entries = {path.relative_to(ROOT).as_posix(): path.read_bytes() for path in packaged_files()}
-    entries |= {f"wheels/{path.name}": path.read_bytes() for path in wheels(platform)}
-    if platform:
-        entries["blender_manifest.toml"] = _for_platform(entries["blender_manifest.toml"], platform)
+    entries |= {f"wheels/{path.name}": path.read_bytes() for path in bundled}
+    text = entries["blender_manifest.toml"].decode("utf-8")
+    entries["blender_manifest.toml"] = _for_platform(text, platform, bundled).encode("utf-8")
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.zip"
     # Stored: what is large is compressed already, and compressors differ from one Python to the next.
@@ -69,33 +84,49 @@ def _belongs(path: Path) -> bool:
     return made_by_hand and not LEFT_OUT.intersection(path.parts) and not path.name.startswith(".")
 
 
-def _for_platform(text: bytes, platform: str) -> bytes:
-    line = b'platforms = ["' + platform.encode() + b'"]\n\n'
-    return text.replace(b"[permissions]", line + b"[permissions]", 1)
+def _for_platform(text: str, platform: str | None, bundled: list[Path]) -> str:
+    """The manifest with the wheels that the zip has, and with its platform."""
+    names = ", ".join(f'"./wheels/{path.name}"' for path in bundled)
+    text = re.sub(r"(# A zip .*\n)?wheels = \[[^\]]*\]", f"wheels = [{names}]", text, count=1)
+    if platform:
+        text = text.replace("[permissions]", f'platforms = ["{platform}"]\n\n[permissions]', 1)
+    return text
 
 
 def wheels(platform: str | None) -> list[Path]:
-    """The wheels of `wheels.txt` for a platform: downloaded once, each of a hash that the file names."""
+    """The wheels of `wheels.txt` for a platform: downloaded once, each of a hash that the file names.
+
+    Without a platform, those that run on all.
+    """
     text = (ROOT / "wheels.txt").read_text(encoding="utf-8")
-    hashes = set(re.findall(r"sha256:([0-9a-f]{64})", text))
-    names = re.findall(r"^([A-Za-z0-9_-]+)==", text, re.MULTILINE)
-    folder = WHEELS / platform if platform else WHEELS
-    found = _known(folder, hashes)
-    if len(found) < len(names):
-        tags = [f"--platform={tag}" for tag in PLATFORMS[platform]] if platform else []
-        pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "download", "--quiet"]
-        only = ["--no-deps", "--only-binary=:all:", "--require-hashes", "--requirement", "wheels.txt"]
-        command = [*pip, *only, *tags, "--dest", str(folder)]
-        answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-        if answer.returncode:
-            lines = (answer.stdout + answer.stderr).strip().splitlines() or ["no message"]
-            raise UnavailableError(f"the wheels of wheels.txt cannot be downloaded: {lines[-1]}")
-        found = _known(folder, hashes)
+    wanted = re.findall(r"^([A-Za-z0-9_-]+)==((?:.*\\\n)*.*)$", text, re.MULTILINE)
+    wanted = [(name, rest) for name, rest in wanted if platform or name not in COMPILED]
+    hashes = set(re.findall(r"sha256:([0-9a-f]{64})", str(wanted)))
+    tags = PLATFORMS[platform] if platform else ()
+    found = _known(hashes, tags)
+    if len(found) < len(wanted):
+        _download("".join(f"{name}=={rest}\n" for name, rest in wanted), tags)
+        found = _known(hashes, tags)
     return found
 
 
-def _known(folder: Path, hashes: set[str]) -> list[Path]:
-    files = sorted(folder.glob("*.whl"))
+def _download(requirements: str, tags: Sequence[str]) -> None:
+    """Have pip put wheels for a platform into `WHEELS`. Raises `UnavailableError`."""
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "download", "--quiet"]
+    only = ["--no-deps", "--only-binary=:all:", "--require-hashes", *(f"--platform={tag}" for tag in tags)]
+    with tempfile.TemporaryDirectory() as temporary:
+        listed = Path(temporary) / "wheels.txt"
+        listed.write_text(requirements, encoding="utf-8")
+        command = [*pip, *only, "--requirement", str(listed), "--dest", str(WHEELS)]
+        answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if answer.returncode:
+        lines = (answer.stdout + answer.stderr).strip().splitlines() or ["no message"]
+        raise UnavailableError(f"the wheels of wheels.txt cannot be downloaded: {lines[-1]}")
+
+
+def _known(hashes: set[str], tags: Sequence[str]) -> list[Path]:
+    """The wheels here that have one of the hashes and run on a platform with these tags."""
+    files = [path for path in sorted(WHEELS.glob("*.whl")) if path.stem.endswith(("-any", *tags))]
     return [path for path in files if hashlib.sha256(path.read_bytes()).hexdigest() in hashes]
 
 
@@ -140,7 +171,7 @@ def link(user_folder: Path) -> Path:
 
     Raises `FileExistsError` where the extension is installed from a zip.
     """
-    wheels(None)
+    wheels(this_platform())
     target = user_folder / "extensions" / "user_default" / str(manifest()["id"])
     target.parent.mkdir(parents=True, exist_ok=True)
     if target.exists() and target.resolve() == ROOT:

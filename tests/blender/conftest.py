@@ -10,5 +10,5 @@ collect_ignore = ["inside"]
 
 @pytest.fixture(scope="session")
 def extension_zip(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The extension's zip for every platform, made from the working tree."""
-    return str(extension.package(None, tmp_path_factory.mktemp("dist")))
+    """The extension's zip for this computer, made from the working tree."""
+    return str(extension.package(extension.this_platform(), tmp_path_factory.mktemp("dist")))

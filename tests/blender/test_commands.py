@@ -90,8 +90,10 @@ def test_help_names_every_command() -> None:
 def test_package_writes_the_zip_and_validates_it() -> None:
     said = command("package")
     version = extension.manifest()["version"]
-    assert f"lsr1_body_fit-{version}.zip" in said
-    assert (REPOSITORY / "dist" / f"lsr1_body_fit-{version}.zip").is_file()
+    platform = extension.this_platform()
+    name = f"lsr1_body_fit-{version}" + (f"-{platform}.zip" if platform else ".zip")
+    assert name in said
+    assert (REPOSITORY / "dist" / name).is_file()
     assert "Valid by" in said or "Not validated" in said
 
 
@@ -116,7 +118,11 @@ def test_demo_writes_what_it_promises(tmp_path: Path) -> None:
 @each_blender
 def test_dev_shows_an_edit_in_blender(blender: Blender, tmp_path: Path) -> None:
     tree = tmp_path / "tree"
-    copied = [*extension.packaged_files(), *extension.wheels(None), REPOSITORY / "build.py"]
+    copied = [
+        *extension.packaged_files(),
+        *extension.wheels(extension.this_platform()),
+        REPOSITORY / "build.py",
+    ]
     copied += [REPOSITORY / "wheels.txt", *(REPOSITORY / "tools").glob("*.py")]
     for path in copied:
         target = tree / path.relative_to(REPOSITORY)

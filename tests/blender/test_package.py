@@ -27,8 +27,23 @@ def test_no_date_and_no_mode_of_this_checkout_is_in_the_zip(extension_zip: str) 
     assert {entry.external_attr >> 16 for entry in entries} == {0o100644}
 
 
-def test_the_zip_is_small(extension_zip: str) -> None:
-    assert Path(extension_zip).stat().st_size < 20 * MEGABYTE
+def test_the_zip_is_small_without_detection_and_no_giant_with_it(extension_zip: str, tmp_path: Path) -> None:
+    assert extension.package(None, tmp_path).stat().st_size < 20 * MEGABYTE
+    assert Path(extension_zip).stat().st_size < 75 * MEGABYTE
+
+
+def test_a_platform_s_zip_brings_opencv_and_the_detector(tmp_path: Path) -> None:
+    names = zipfile.ZipFile(extension.package("linux-x64", tmp_path)).namelist()
+    assert [name for name in names if name.startswith("wheels/opencv_python_headless-")]
+    assert {f"assets/detector/{name}" for name in ("person.onnx.gz", "landmarks.onnx.gz", "LICENSE")} <= set(
+        names
+    )
+
+
+def test_the_manifest_names_every_wheel_that_wheels_txt_pins() -> None:
+    pinned = (REPOSITORY / "wheels.txt").read_text().count("sha256:")
+    listed = extension.manifest()["wheels"]
+    assert isinstance(listed, list) and len(listed) == pinned
 
 
 def test_the_zip_holds_what_runs_and_nothing_else(extension_zip: str) -> None:

@@ -36,7 +36,7 @@ def traces() -> dict[str, set[str]]:
 
 def is_ours(path: Path) -> bool:
     """Whether the extension brought this file."""
-    return IDENTIFIER in str(path) or "array_api" in str(path)
+    return any(name in str(path) for name in (IDENTIFIER, "array_api", "cv2", "opencv"))
 
 
 def enabled() -> bool:
@@ -48,8 +48,9 @@ def install(archive: str) -> None:
     """Install the zip from its file and switch it on."""
     bpy.ops.extensions.package_install_files(filepath=archive, repo="user_default", enable_on_install=True)
     assert enabled(), "the extension was refused"
-    compatible = importlib.import_module("array_api_compat")
-    assert str(RESOURCES) in str(compatible.__file__), "the solver runs on somebody else's array_api_compat"
+    for name in ("array_api_compat", "cv2"):
+        bundled = importlib.import_module(name)
+        assert str(RESOURCES) in str(bundled.__file__), f"the solver runs on somebody else's {name}"
 
 
 def uninstall() -> None:
