@@ -33,7 +33,7 @@ def acceleration_error_mm(ours: np.ndarray, truth: np.ndarray) -> float:
     [T, J, 3] metres each; as Kanazawa et al., *Learning 3D Human Dynamics from Video*, CVPR 2019.
     """
     difference = (ours - ours[:, :1]) - (truth - truth[:, :1])
-    return 1e3 * float(np.linalg.norm(np.diff(difference, 2, axis=0), axis=-1).mean())
+    return 1e3 * float(np.nanmean(np.linalg.norm(np.diff(difference, 2, axis=0), axis=-1)))
 
 
 def slide_mm(points: np.ndarray, standing: np.ndarray) -> float:

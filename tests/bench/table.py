@@ -11,11 +11,16 @@ Row = Mapping[str, str | int | float]
 
 
 def options(doc: str | None) -> argparse.Namespace:
+    """What `parser` finds on the command line."""
+    return parser(doc).parse_args()
+
+
+def parser(doc: str | None) -> argparse.ArgumentParser:
     """`--quick` for a run of under a minute, `--json FILE` for the rows."""
     parser = argparse.ArgumentParser(description=doc)
     parser.add_argument("--quick", action="store_true", help="a smaller run, under a minute on two cores")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows of the table as JSON")
-    return parser.parse_args()
+    return parser
 
 
 def show(rows: Sequence[Row], json_file: Path | None) -> None:

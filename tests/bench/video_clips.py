@@ -73,20 +73,20 @@ def bench_clips(
 ) -> list[SyntheticClip]:
     """``count`` clips of every group, of ``frames`` each, every one before a camera of its own.
 
-    Of the motions that are long enough, in turn; where a group has none, of the longest, played back and
-    forth.
+    Of the motions that are long enough, in random order; where a group has none, of the longest, played back
+    and forth.
     """
     stretches = [plausible_stretch(motion) for motion in motions]
+    random = np.random.default_rng([seed, 3])
     clips = []
     for group in dict.fromkeys(motion.group for motion in motions):
         own = sorted((s for s in stretches if s.group == group), key=lambda s: -len(s.root))
-        long = [s for s in own if len(s.root) >= frames] or own
+        enough = [s for s in own if len(s.root) >= frames]
+        chosen = [enough[i] for i in random.permutation(len(enough))] or own
         for i in range(count):
-            motion = long[i % len(long)]
-            spare = len(motion.root) - frames
-            if spare > 0:
-                start = int(np.random.default_rng([seed, i]).integers(spare + 1))
-                motion = replace(motion, rotations=motion.rotations[start:], root=motion.root[start:])
+            motion = chosen[i % len(chosen)]
+            start = int(random.integers(max(0, len(motion.root) - frames) + 1))
+            motion = replace(motion, rotations=motion.rotations[start:], root=motion.root[start:])
             clips.append(
                 sample_clip(back_and_forth(motion, frames), body, LANDMARKS, seed=1000 * seed + len(clips))
             )

@@ -1,0 +1,79 @@
+"""The same motion filmed at several frame rates, and the real walk before each of its cameras."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+import numpy as np
+
+from lsr1_solver import BodyModel, Camera, FitProblem, fit_pose, keypoints_2d, posed_joints
+from lsr1_solver.fit_state import FitState
+from lsr1_solver.keypoints import BODY_25B
+from lsr1_solver.training.clip_problems import SyntheticClip
+from tests.bench.metrics import acceleration_error_mm, mpjpe_mm, pa_mpjpe_mm
+from tests.bench.table import Row
+from tests.bench.video_methods import Method
+from tests.bench.walk_sample import load_walk, triangulate
+
+HIPS = [BODY_25B.joints.index(f"{side}_hip") for side in ("left", "right")]
+
+
+def rate_rows(
+    body: BodyModel, clips: Sequence[SyntheticClip], method: Method, rates: Sequence[float]
+) -> list[Row]:
+    """How far the motions found at two rates are apart at the moments that both have seen.
+
+    ``clips`` at a common rate, of which a slower camera sees one frame in so many; the faults, too, are those
+    of the faster one.
+    """
+    apart: dict[tuple[float, float], list[tuple[float, float]]] = {}
+    for clip in clips:
+        joints = {}
+        for rate in rates:
+            step = round(clip.frame_rate / rate)
+            joints[rate] = (step, posed_joints(body, method.fit(body, clip.every(step))))
+        for a, b in itertools.combinations(rates, 2):
+            (first, ours), (second, theirs) = joints[a], joints[b]
+            common = np.lcm(first, second)
+            pair = [p[:: common // step] for p, step in ((ours, first), (theirs, second))]
+            count = min(len(p) for p in pair)
+            near = [p[:count] for p in pair]
+            aligned = float(mpjpe_mm(*near).mean())
+            place = float(1e3 * np.linalg.norm(near[0] - near[1], axis=-1).mean())
+            apart.setdefault((a, b), []).append((aligned, place))
+    return [
+        {
+            "rates_hz": f"{a:g} and {b:g}",
+            "joints_apart_mm": float(np.mean([one[0] for one in found])),
+            "with_place_mm": float(np.mean([one[1] for one in found])),
+            "clips": len(found),
+        }
+        for (a, b), found in apart.items()
+    ]
+
+
+def walk_rows(body: BodyModel) -> list[Row]:
+    """Each camera of the sample walk alone, against the points triangulated from all four."""
+    sample = load_walk()
+    truth = triangulate(sample).points
+    rows: list[Row] = []
+    for calibrated, seen in zip(sample.cameras, sample.undistorted(), strict=True):
+        keypoints = keypoints_2d(seen[..., :2], seen[..., 2], BODY_25B, image_size=calibrated.image_size)
+        focal = float(np.sqrt(calibrated.intrinsics[0, 0] * calibrated.intrinsics[1, 1]))
+        camera = Camera(focal, calibrated.intrinsics[:2, 2], calibrated.image_size)
+        expected = calibrated.to_camera_axes(truth) * [1.0, -1.0, -1.0]
+        for name, rate in (("frame by frame, one shape", None), ("clip", sample.frame_rate)):
+            state = fit_pose(FitProblem(body, camera, keypoints, frame_rate=rate), one_shape=rate is None)
+            rows.append({"camera": calibrated.name, "method": name, **_walk_figures(state, expected)})
+    return rows
+
+
+def _walk_figures(state: FitState, expected: np.ndarray) -> dict[str, float]:
+    ours, theirs = (np.concatenate([p[:, HIPS].mean(axis=1, keepdims=True), p], axis=1)
+                    for p in (state.points, expected))  # fmt: skip
+    return {
+        "pa_mpjpe_mm": float(np.mean(pa_mpjpe_mm(state.points, expected))),
+        "acceleration_mm": acceleration_error_mm(ours, theirs),
+        "reprojection_percent": state.reprojection_percent,
+    }
