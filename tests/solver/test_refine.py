@@ -153,4 +153,4 @@ def test_case_27_a_refit_keeps_edits() -> None:
     others = [j - 1 for j, name in enumerate(SMPL_JOINT_NAMES) if j and name not in legs]
     assert np.array_equal(result.body_pose[:, others], after.body_pose[:, others])
     moved = np.abs(posed_joints(BODY, result) - posed_joints(BODY, after)).max(axis=(1, 2))
-    assert np.all(moved[inside] > 1e-4)
+    assert moved[7] > 0.01

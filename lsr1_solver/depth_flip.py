@@ -1,0 +1,162 @@
+"""Flip Limb Depth: a limb's mirror twin along the view, which gives the same pixels at another depth.
+
+The tip of a bone of known length on a known ray of the camera has two places, one nearer and one farther than
+the bone's base. The bones' directions are then exact; how far the limb turns about its first bone, which no
+pixel shows, is chosen by the joint limits and the pose prior.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import MappingProxyType
+
+import numpy as np
+
+from .body_model import (
+    SMPL_JOINT_NAMES,
+    SMPL_PARENTS,
+    BodyModel,
+    BodyPose,
+    bone_offsets,
+    forward_kinematics,
+    local_rotations,
+    rest_joints,
+)
+from .errors import FitError
+from .limits import ALLOWED, BONES, FORBIDDEN, JOINTS, SOFTNESS
+from .pose_prior import PosePrior, load_pose_prior
+from .problem import PARTS, FitProblem
+from .refine import LIMBS, refit_problem
+from .rotation import axis_angle_to_matrix, matrix_to_axis_angle, rotation_between
+
+# Which of a limb's two bones change sides: the upper, the lower.
+FLIPS = MappingProxyType({"both": (True, True), "upper": (True, False), "lower": (False, True)})
+# A flip is a hint to the fit that follows, radians: it may correct the direction, hardly the side.
+FLIP_SIGMA = 0.1
+# How many turns about the first bone are looked at.
+TWISTS = 36
+# A joint bent the wrong way shows more than an unusual turn of the limb: limits come first.
+LIMIT_WEIGHT = 30.0
+_TORSO = "torso"
+# What hangs on the trunk keeps its directions when the pelvis turns.
+_ON_TRUNK = tuple(
+    SMPL_JOINT_NAMES.index(name)
+    for name in ("left_hip", "right_hip", "neck", "left_shoulder", "right_shoulder")
+)
+_NECK = SMPL_JOINT_NAMES.index("neck")
+
+
+def flip_limb(
+    body: BodyModel, pose: BodyPose, limb: str, *, bones: str = "both", prior: PosePrior | None = None
+) -> BodyPose:
+    """A pose with one limb at its mirror twin along the view; all joints but the limb's keep their rotations.
+
+    ``pose`` B frames in camera axes; ``limb`` one of LIMBS; ``bones`` one of FLIPS: of an arm or a leg both
+    bones change sides, or the upper or the lower alone (the torso has but one). Elbow or knee and wrist or
+    ankle stay on their pixels, hand and foot turn with the bone before them. Where no turn of the limb
+    respects the joint limits, the least violation is taken. ``prior`` is the product's unless given.
+
+    Raises FitError for an unknown limb or choice of bones.
+    """
+    rotations = local_rotations(pose)
+    offsets = bone_offsets(rest_joints(body, pose.betas))
+    offsets[:, 0] += pose.transl
+    world = forward_kinematics(rotations, offsets)
+    flipped = rotations.copy()
+    base, middle, tip = flipped_joints(limb, bones)
+    if limb == _TORSO:
+        _turn_trunk(flipped, world)
+        changed = [base, *_ON_TRUNK]
+    else:
+        _turn_limb(flipped, world, (base, middle, tip), FLIPS[bones], prior or load_pose_prior())
+        changed = [base, middle]
+    omega = np.concatenate([pose.global_orient[:, None], pose.body_pose], axis=1)
+    omega[:, changed] = matrix_to_axis_angle(flipped[:, changed])
+    return replace(pose, global_orient=omega[:, 0], body_pose=omega[:, 1:])
+
+
+def flip_problem(
+    problem: FitProblem, pose: BodyPose, limb: str, *, bones: str = "both", sigma: float = FLIP_SIGMA
+) -> tuple[FitProblem, BodyPose]:
+    """What to fit after a flip, and where to begin: ``fit(problem, initial=pose)``.
+
+    The flipped bones are hints with a standard deviation of ``sigma`` radians (0 locks them), the prior of
+    the rest is conditioned on them. Raises FitError as ``flip_limb`` does.
+    """
+    flipped = flip_limb(problem.body, pose, limb, bones=bones, prior=problem.prior)
+    base, middle, _ = flipped_joints(limb, bones)
+    edited = np.zeros((len(pose), len(PARTS)), dtype=bool)
+    edited[:, [base] if limb == _TORSO else [base, middle]] = True
+    return refit_problem(problem, edited, sigma=sigma), flipped
+
+
+def flipped_joints(limb: str, bones: str) -> tuple[int, int, int]:
+    """The joints at the base, the middle and the tip of a limb's two bones; FitError for unknown names."""
+    if limb not in LIMBS or bones not in FLIPS or (limb == _TORSO and bones != "both"):
+        choices = f"limbs are {', '.join(LIMBS)}, bones {', '.join(FLIPS)} (of the torso both)"
+        raise FitError(f"{bones!r} of {limb!r} can't be flipped: {choices}")
+    names = ("pelvis", "spine1", "neck") if limb == _TORSO else LIMBS[limb][:3]
+    base, middle, tip = (SMPL_JOINT_NAMES.index(name) for name in names)
+    return base, middle, tip
+
+
+def _turn_trunk(rotations: np.ndarray, world: np.ndarray) -> None:
+    """Turn the pelvis, in place, so that the neck goes to its other depth. ``rotations`` [B, 24, 3, 3]."""
+    G, places = world[..., :3, :3], world[..., :3, 3]
+    base, tip = places[:, 0], places[:, _NECK]
+    swing = rotation_between(tip - base, _twin(base, base, tip, True) - base)
+    rotations[:, 0] = swing @ rotations[:, 0]
+    for joint in _ON_TRUNK:
+        parent = swing @ G[:, SMPL_PARENTS[joint]]
+        rotations[:, joint] = np.swapaxes(parent, -1, -2) @ G[:, joint]
+
+
+def _turn_limb(
+    rotations: np.ndarray,
+    world: np.ndarray,
+    limb: tuple[int, int, int],
+    flips: tuple[bool, bool],
+    prior: PosePrior,
+) -> None:
+    """Turn a limb's two bones, in place, to their other depths. ``rotations`` [B, 24, 3, 3]."""
+    base, middle, tip = limb
+    G, places = world[..., :3, :3], world[..., :3, 3]
+    new_middle = _twin(places[:, base], places[:, base], places[:, middle], flips[0])
+    new_tip = _twin(places[:, middle], new_middle, places[:, tip], flips[1])
+    upper = new_middle - places[:, base]
+    swing = rotation_between(places[:, middle] - places[:, base], upper)
+    axis = upper / np.linalg.norm(upper, axis=-1, keepdims=True)
+    bone = np.swapaxes(G[:, base], -1, -2) @ (places[:, tip] - places[:, middle])[..., None]
+    best, trial, chosen = np.full(len(rotations), np.inf), rotations.copy(), rotations.copy()
+    for angle in np.linspace(0, 2 * np.pi, TWISTS, endpoint=False):
+        G_base = axis_angle_to_matrix(angle * axis) @ swing @ G[:, base]
+        trial[:, base] = np.swapaxes(G[:, SMPL_PARENTS[base]], -1, -2) @ G_base
+        # The middle joint turns as little as points the lower bone to where it shall go.
+        wanted = np.swapaxes(G_base, -1, -2) @ (new_tip - new_middle)[..., None]
+        trial[:, middle] = rotation_between(bone[..., 0], wanted[..., 0]) @ rotations[:, middle]
+        cost = _improbability(trial, prior)
+        chosen[cost < best] = trial[cost < best]
+        best = np.minimum(cost, best)
+    rotations[:] = chosen
+
+
+def _improbability(rotations: np.ndarray, prior: PosePrior) -> np.ndarray:
+    """Twice the energy of pose prior and joint limits: [B, 24, 3, 3] -> [B]."""
+    omega = matrix_to_axis_angle(rotations[:, 1:] @ np.swapaxes(prior.mean_rotations, -1, -2))
+    omega = omega.reshape(len(rotations), -1)
+    lean = np.sum((rotations[:, JOINTS] @ BONES[..., None])[..., 0] * FORBIDDEN, axis=-1)
+    excess = np.maximum(lean - ALLOWED, 0.0) / SOFTNESS
+    improbable = np.sum(omega * np.linalg.solve(prior.covariance, omega.T).T, axis=1)
+    return improbable + LIMIT_WEIGHT * np.sum(excess**2, axis=1)
+
+
+def _twin(base: np.ndarray, new_base: np.ndarray, tip: np.ndarray, flip: bool) -> np.ndarray:
+    """Where a bone's tip goes on its ray when its base moves; to the other side if ``flip``. [B, 3] each."""
+    ray = tip / np.linalg.norm(tip, axis=-1, keepdims=True)
+    farther = np.sum(ray * (tip - base), axis=-1) > 0
+    length = np.linalg.norm(tip - base, axis=-1)
+    along = np.sum(ray * new_base, axis=-1)
+    half = np.sqrt(np.maximum(along**2 - np.sum(new_base * new_base, axis=-1) + length**2, 0.0))
+    reach = np.where(farther != flip, along + half, along - half)[:, None] * ray - new_base
+    # Where the bone is too short for its ray it points to the nearest place on it.
+    return new_base + reach * (length / np.linalg.norm(reach, axis=-1))[:, None]
