@@ -2,7 +2,7 @@
 
 import bpy
 
-from . import overlay, panels, properties, shape_follower
+from . import clip_properties, overlay, panels, properties, shape_follower
 from .operators import body as body_buttons
 from .operators import fit, keypoints, picture, place
 
@@ -12,6 +12,9 @@ CLASSES = (
     properties.LSR1_PG_keypoints,
     properties.LSR1_PG_joint,
     properties.LSR1_PG_result,
+    clip_properties.LSR1_PG_bad_frame,
+    clip_properties.LSR1_PG_take,
+    clip_properties.LSR1_PG_clip,
     properties.LSR1_PG_settings,
     properties.LSR1_PG_scene,
     properties.LSR1_AP_preferences,
@@ -37,6 +40,7 @@ CLASSES = (
 POINTERS = (
     (bpy.types.Object, "lsr1_body", properties.LSR1_PG_body),
     (bpy.types.Scene, "lsr1", properties.LSR1_PG_scene),
+    (bpy.types.Action, "lsr1_take", clip_properties.LSR1_PG_take),
 )
 
 

@@ -6,7 +6,9 @@ The solver's pixels are square, with their origin at the top left. Pixels of a p
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from pathlib import Path
 
 import bpy
 import numpy as np
@@ -97,6 +99,51 @@ def project_world(view: View, points: np.ndarray) -> np.ndarray:
     axes = world[:3, :3] / np.linalg.norm(world[:3, :3], axis=0)
     inside = (points - world[:3, 3]) @ axes
     return view.to_picture(project(view.camera, inside[None])[0])
+
+
+def moving_picture(scene: bpy.types.Scene) -> bpy.types.CameraBackgroundImage | None:
+    """What is behind the scene's camera, where it is a movie or a sequence of images; what Open Picture put
+    there comes first.
+    """
+    if scene.camera is None or scene.camera.type != "CAMERA":
+        return None
+    moving = [
+        background
+        for background in scene.camera.data.background_images
+        if (background.source == "MOVIE_CLIP" and background.clip)
+        or (background.source == "IMAGE" and background.image and background.image.source in _MOVING)
+    ]
+    ours = [b for b in moving if (b.clip or b.image).name == scene.lsr1.picture]
+    return next(iter(ours or moving), None)
+
+
+_MOVING = ("SEQUENCE", "MOVIE")
+
+
+def scene_frame_of(background: bpy.types.CameraBackgroundImage, number: int) -> int:
+    """The scene frame at which a moving picture shows the frame that a keypoint file calls ``number``.
+
+    Images of a sequence are found by their number; frames of a movie, and keypoint files that are numbered on
+    their own, are counted from the first, which is 0 or 1.
+    """
+    counted = max(number, 1) - 1
+    if background.source == "MOVIE_CLIP":
+        clip = background.clip
+        first = number_in_name(clip.filepath) if clip.source == "SEQUENCE" else None
+        counted = number - first if first is not None and number >= first else counted
+        return clip.frame_start - clip.frame_offset + counted
+    user = background.image_user
+    if background.image.source == "SEQUENCE":
+        # An image user without an offset shows the file with number 1 in its first frame.
+        inside = user.frame_offset < number <= user.frame_offset + user.frame_duration
+        counted = number - 1 if inside else user.frame_offset + counted
+    return user.frame_start - user.frame_offset + counted
+
+
+def number_in_name(path: str) -> int | None:
+    """The number at the end of a file's name: 1001 of shot_1001.png."""
+    digits = re.search(r"(\d+)$", Path(path).stem)
+    return int(digits[1]) if digits else None
 
 
 def floor_turn(up: np.ndarray, lowest: np.ndarray) -> Matrix:

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..lsr1_solver import FORMATS, FitError, KeypointFormat, Keypoints2D, keypoints_2d
 from ..lsr1_solver.keypoint_formats import format_of_names
+from .timing import nearest_row, row_frames
 
 _XY, _CONFIDENCE = "xy", "confidence"
 
@@ -58,8 +59,7 @@ def frame_count(scene: bpy.types.Scene) -> int:
 def row_at(scene: bpy.types.Scene, frame: int) -> int | None:
     """Which row of the keypoints a scene frame shows; a still's are there in every frame."""
     count = frame_count(scene)
-    row = 0 if count == 1 else frame - scene.lsr1.keypoints.start_frame
-    return row if 0 <= row < count else None
+    return 0 if count == 1 else nearest_row(row_frames(scene, count), frame)
 
 
 def points_at(scene: bpy.types.Scene, frame: int) -> tuple[np.ndarray, np.ndarray] | None:
@@ -78,9 +78,9 @@ def keypoints_at(scene: bpy.types.Scene, frame: int) -> Keypoints2D:
         raise FitError("There are no keypoints: press Import Keypoints or Place Keypoints")
     found = points_at(scene, frame)
     if found is None:
-        first, count = scene.lsr1.keypoints.start_frame, frame_count(scene)
+        frames = row_frames(scene, frame_count(scene))
         raise FitError(
-            f"There are no keypoints at frame {frame}: they are at frames {first} to {first + count - 1}"
+            f"There are no keypoints at frame {frame}: they are at frames {frames[0]:.0f} to {frames[-1]:.0f}"
         )
     return keypoints_2d(found[0], found[1][None], layout(scene), image_size=tuple(scene.lsr1.keypoints.size))
 
@@ -113,10 +113,13 @@ def swap_sides(scene: bpy.types.Scene, frame: int) -> None:
 
 
 def scale(scene: bpy.types.Scene, size: tuple[int, int]) -> None:
-    """Scale all keypoints from their picture's size to another."""
+    """Scale the keypoints of all people from their picture's size to another."""
     held = scene.lsr1.keypoints
     factor = np.array(size) / np.array(held.size)
-    held[_XY] = (np.array(held[_XY]).reshape(-1, 2) * factor).ravel()
+    for holder in (held, *(person for person in held.people if _XY in person)):
+        holder[_XY] = (np.array(holder[_XY]).reshape(-1, 2) * factor).ravel()
+        if "picture_size" in holder:
+            holder["picture_size"] = size
     held.size = size
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from math import radians
 from pathlib import Path
 
@@ -12,24 +13,31 @@ from mathutils import Vector
 from ..lsr1_solver import FitError
 from ..lsr1_solver.camera import DEFAULT_FIELD_OF_VIEW
 from .exif import Exif, read_exif, upright
-from .footage import lens_in_words
+from .footage import lens_in_words, moving_picture, number_in_name, scene_frame_of
+from .keypoint_store import frame_count
+from .timing import exact_rate
 
 _EYE_HEIGHT, _DISTANCE = 1.2, 4.0  # metres: where a new camera stands
 
 
-def open_picture(context: bpy.types.Context, path: str) -> str:
+def open_picture(context: bpy.types.Context, path: str, *, sequence: bool = False) -> str:
     """Show a file behind the scene's camera, in its size; the render size becomes the picture's.
 
-    A scene without a camera gets one. The focal length is set where the file says it. Returns what was done,
-    in words. FitError where the file can't be read.
+    With ``sequence`` the file is one of a clip's numbered images: file 1001 is shown at frame 1001. A scene
+    without a camera gets one. The focal length is set where the file says it, and the keypoints' frames
+    follow a moving picture. Returns what was done, in words. FitError where the file can't be read.
     """
     scene = context.scene
     file = Path(bpy.path.abspath(path))
     if not file.is_file():
         raise FitError(f"There is no file {file}")
     exif = Exif()
-    if file.suffix.lower() in bpy.path.extensions_movie:
-        shown: bpy.types.Image | bpy.types.MovieClip = _load_clip(file)
+    if sequence:
+        first = _first_of_sequence(file)
+        shown: bpy.types.Image | bpy.types.MovieClip = _load_clip(first)
+        shown.frame_start = max(1, number_in_name(first.name) or 0)
+    elif file.suffix.lower() in bpy.path.extensions_movie:
+        shown = _load_clip(file)
     else:
         exif = read_exif(file)
         shown = _load_image(file, exif.orientation)
@@ -51,7 +59,24 @@ def open_picture(context: bpy.types.Context, path: str) -> str:
         camera.sensor_fit, camera.sensor_width, camera.lens = "AUTO", exif.sensor, exif.lens
         source = "from the photo"
     said.append(f"{lens_in_words(camera)} ({source})")
+    if start_with_picture(scene) and frame_count(scene) > 1:
+        said.append(f"the keypoints begin at frame {keypoints.start_frame}")
     return "; ".join(said)
+
+
+def start_with_picture(scene: bpy.types.Scene) -> bool:
+    """Show the keypoints at the frames of the moving picture behind the camera, and take its rate.
+
+    Whether there is such a picture; where there is none, nothing changes.
+    """
+    background = moving_picture(scene)
+    if background is None:
+        return False
+    held = scene.lsr1.keypoints
+    held.start_frame = scene_frame_of(background, held.first_number)
+    if background.source == "MOVIE_CLIP" and background.clip.source == "MOVIE" and background.clip.fps > 0:
+        held.frame_rate = exact_rate(background.clip.fps)
+    return True
 
 
 def add_camera(context: bpy.types.Context) -> bpy.types.Object:
@@ -92,6 +117,16 @@ def _load_clip(file: Path) -> bpy.types.MovieClip:
         bpy.data.movieclips.remove(clip)
         raise FitError(f"{file.name} can't be opened as a movie: Blender finds no picture in it")
     return clip
+
+
+def _first_of_sequence(file: Path) -> Path:
+    """The image with the lowest number among those that are named like ``file``."""
+    name = re.fullmatch(r"(.*?)(\d+)", file.stem, re.DOTALL)
+    if name is None:
+        raise FitError(f"{file.name} has no number at the end of its name: choose one image of a sequence")
+    pattern = re.compile(re.escape(name[1]) + r"\d+" + re.escape(file.suffix))
+    alike = [path for path in file.parent.iterdir() if pattern.fullmatch(path.name)]
+    return min(alike, key=lambda path: number_in_name(path.name) or 0)
 
 
 def _load_image(file: Path, orientation: int) -> bpy.types.Image:

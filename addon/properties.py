@@ -16,6 +16,8 @@ from bpy.props import (
 
 from ..lsr1_solver import FORMATS, MINIMIZERS
 from .body_files import SHAPE_COUNT
+from .clip_properties import LSR1_PG_clip
+from .timing import KEYS_AT_ITEMS
 
 ROOT_PACKAGE = __package__.rpartition(".")[0]
 _MINIMIZER_WORDS = {
@@ -46,12 +48,27 @@ class LSR1_PG_body(bpy.types.PropertyGroup):
     )
     # The shape for which the rest bones stand.
     betas: FloatVectorProperty(size=SHAPE_COUNT, options={"HIDDEN"})
+    # What stands still. Keyed by Fit Clip, changed by the animator, held by Solve Again.
+    left_heel: BoolProperty(name="Left Heel", description="The left heel stands still here")
+    left_big_toe: BoolProperty(name="Left Toes", description="The left toes stand still here")
+    right_heel: BoolProperty(name="Right Heel", description="The right heel stands still here")
+    right_big_toe: BoolProperty(name="Right Toes", description="The right toes stand still here")
 
 
 class LSR1_PG_person(bpy.types.PropertyGroup):
-    """One of the people in the keypoint file, for choosing."""
+    """One of the people in the keypoint file: its track, kept in custom properties (see ``tracks``)."""
 
     summary: StringProperty()
+    # Rows of the keypoints, the first and the last in which the person is seen.
+    first: IntProperty()
+    last: IntProperty()
+    use: BoolProperty(name="Fit", description="Fit Clip fits this track, too, with a body of its own")
+    body: PointerProperty(
+        name="Body",
+        description="The body that this track moves; empty: the one that is selected, else a new one",
+        type=bpy.types.Object,
+        poll=lambda self, thing: thing.type == "ARMATURE",
+    )
 
 
 class LSR1_PG_keypoints(bpy.types.PropertyGroup):
@@ -76,6 +93,25 @@ class LSR1_PG_keypoints(bpy.types.PropertyGroup):
         description="The scene frame at which the first keypoints are shown",
         default=1,
     )
+    keys_at: EnumProperty(
+        name="Keys", description="Which scene frame belongs to a frame of the video", items=KEYS_AT_ITEMS
+    )
+    frame_rate: FloatProperty(
+        name="Clip Rate",
+        description="Frames a second of the video; 29.97 and 23.976 stand for 30000/1001 and 24000/1001",
+        default=30.0,
+        min=0.1,
+        soft_max=240.0,
+        precision=3,
+    )
+    step: IntProperty(
+        name="Step", description="Scene frames from one frame of the video to the next", default=1, min=1
+    )
+    offset: IntProperty(
+        name="Offset", description="Frames of the video by which the keypoints are moved, later or earlier"
+    )
+    # The number that the file gives the first frame.
+    first_number: IntProperty(options={"HIDDEN"})
     active: IntProperty(default=-1)
 
 
@@ -136,6 +172,7 @@ class LSR1_PG_scene(bpy.types.PropertyGroup):
     keypoints: PointerProperty(type=LSR1_PG_keypoints)
     result: PointerProperty(type=LSR1_PG_result)
     settings: PointerProperty(type=LSR1_PG_settings)
+    clip: PointerProperty(type=LSR1_PG_clip)
 
 
 class LSR1_AP_preferences(bpy.types.AddonPreferences):

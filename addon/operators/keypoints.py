@@ -8,7 +8,10 @@ from bpy.props import EnumProperty, IntProperty, IntVectorProperty, StringProper
 from ...lsr1_solver import FitError, Keypoints2D, read_keypoints
 from ..footage import render_size
 from ..keypoint_store import clear, reach, scale, store, swap_sides
+from ..pictures import start_with_picture
 from ..properties import FORMAT_ITEMS
+from ..timing import set_clip_times
+from ..tracks import choose_track, list_people
 from .common import is_idle, keypoints_there, redraw, told
 
 # People listed for the choice: a crowd has more, but nobody looks for the hundredth by number.
@@ -51,9 +54,9 @@ or one file of a folder with a file a frame"""
             held = context.scene.lsr1.keypoints
             clear(context.scene)
             held.source, held.read_as = self.filepath, self.format
-            for number, person in enumerate(people[:_MOST_LISTED]):
-                held.people.add().summary = summary(number, person)
             _take(context.scene, people[chosen], chosen)
+            list_people(context.scene, people[:_MOST_LISTED], chosen)
+            _begin_where_the_file_does(context.scene, people[chosen])
             self.report(*_what_was_read(context.scene, people, chosen))
             redraw(context)
             return {"FINISHED"}
@@ -81,9 +84,12 @@ class LSR1_OT_choose_person(bpy.types.Operator):
         """Read the file again for the other person."""
         held = context.scene.lsr1.keypoints
         with told(self):
-            people = _people(context.scene, held.source, held.read_as)
-            chosen = min(self.person, len(people)) - 1
-            _take(context.scene, people[chosen], chosen)
+            if self.person <= len(held.people):
+                choose_track(context.scene, self.person - 1)
+            else:
+                people = _people(context.scene, held.source, held.read_as)
+                chosen = min(self.person, len(people)) - 1
+                _take(context.scene, people[chosen], chosen)
             redraw(context)
             return {"FINISHED"}
         return {"CANCELLED"}
@@ -181,17 +187,6 @@ class LSR1_OT_select_keypoint(bpy.types.Operator):
         return {"FINISHED"}
 
 
-def summary(number: int, person: Keypoints2D) -> str:
-    """One line about a person: where in the picture, how sure, how long."""
-    seen = person.confidence > 0
-    xy, confidence = person.xy[seen], person.confidence[seen]
-    low, high = xy.min(axis=0), xy.max(axis=0)
-    frames = f", {int(person.present.sum())} frames" if len(person) > 1 else ""
-    width, height = high - low
-    place = f"{width:.0f} x {height:.0f} at {low[0]:.0f}, {low[1]:.0f}"
-    return f"{number + 1}: {place}, {confidence.mean():.0%} sure{frames}"
-
-
 def _people(scene: bpy.types.Scene, path: str, format: str) -> list[Keypoints2D]:
     """The people of a file; fractions of a picture become pixels of the render.
 
@@ -211,9 +206,17 @@ def _take(scene: bpy.types.Scene, person: Keypoints2D, number: int) -> None:
     store(scene, person, person.image_size or render_size(scene))
     held = scene.lsr1.keypoints
     held.person, held.size_is_assumed = number + 1, person.image_size is None
-    numbers = person.frame_numbers
-    # A clip's first picture is at frame 1, also where its files are counted from 0.
-    held.start_frame = 1 if numbers is None else max(1, int(numbers[0]))
+
+
+def _begin_where_the_file_does(scene: bpy.types.Scene, person: Keypoints2D) -> None:
+    """A clip's first picture is at frame 1, also where its files are counted from 0, or where the picture
+    behind the camera is.
+    """
+    held, numbers = scene.lsr1.keypoints, person.frame_numbers
+    held.first_number = 0 if numbers is None else int(numbers[0])
+    held.start_frame, held.offset = max(1, held.first_number), 0
+    set_clip_times(scene, None)
+    start_with_picture(scene)
 
 
 def _what_was_read(scene: bpy.types.Scene, people: list[Keypoints2D], chosen: int) -> tuple[set[str], str]:

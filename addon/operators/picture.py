@@ -2,7 +2,7 @@
 # ruff: noqa: N801, RUF012 - Blender's way of naming and describing classes
 
 import bpy
-from bpy.props import StringProperty
+from bpy.props import BoolProperty, StringProperty
 
 from ..pictures import add_camera, open_picture, set_render_size
 from .common import is_idle, keypoints_there, told
@@ -17,9 +17,14 @@ where it tells, and otherwise stays"""
     bl_options = {"REGISTER", "UNDO"}
 
     filepath: StringProperty(subtype="FILE_PATH", options={"SKIP_SAVE"})
-    filter_image: bpy.props.BoolProperty(default=True, options={"HIDDEN"})
-    filter_movie: bpy.props.BoolProperty(default=True, options={"HIDDEN"})
-    filter_folder: bpy.props.BoolProperty(default=True, options={"HIDDEN"})
+    sequence: BoolProperty(
+        name="Image Sequence",
+        description="The file is one of a clip's numbered images",
+        options={"SKIP_SAVE"},
+    )
+    filter_image: BoolProperty(default=True, options={"HIDDEN"})
+    filter_movie: BoolProperty(default=True, options={"HIDDEN"})
+    filter_folder: BoolProperty(default=True, options={"HIDDEN"})
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
@@ -36,7 +41,7 @@ where it tells, and otherwise stays"""
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Open it, and say what was changed."""
         with told(self):
-            self.report({"INFO"}, open_picture(context, self.filepath))
+            self.report({"INFO"}, open_picture(context, self.filepath, sequence=self.sequence))
             return {"FINISHED"}
         return {"CANCELLED"}
 
