@@ -23,6 +23,7 @@ from .body_model import (
 )
 from .camera import Camera, camera_from_focal, camera_from_lens, default_camera, project
 from .clip_motion import bridge_gaps
+from .depth_flip import flip_limb, flip_problem
 from .errors import FitError
 from .fit_state import FitState, FitStatus
 from .fitting import MINIMIZERS, fit, fit_pose
@@ -33,14 +34,21 @@ from .learned_sr1 import LearnedSR1, load_learned_sr1
 from .minimizer import Adam, LevenbergMarquardt, Minimizer
 from .model_file import load_body_model
 from .motion import read_amass, write_amass
+from .pins import Pins
 from .pose_prior import PosePrior, load_pose_prior
-from .problem import FitProblem, Weights
+from .problem import PARTS, FitProblem, Weights
 from .quasi_newton import LBFGS, SR1
+from .reach import Reach
+from .refine import LIMBS, edited_parts, refit_problem
+from .solutions import Solution, flips, other_solutions
+from .uncertainty import depth_uncertainty
 
 __all__ = [
     "FORMATS",
     "LBFGS",
+    "LIMBS",
     "MINIMIZERS",
+    "PARTS",
     "SMPL_JOINT_NAMES",
     "SMPL_PARENTS",
     "SR1",
@@ -59,24 +67,34 @@ __all__ = [
     "LearnedSR1",
     "LevenbergMarquardt",
     "Minimizer",
+    "Pins",
     "PosePrior",
+    "Reach",
+    "Solution",
     "Weights",
     "bridge_gaps",
     "camera_from_focal",
     "camera_from_lens",
     "default_camera",
+    "depth_uncertainty",
+    "edited_parts",
     "fit",
     "fit_pose",
+    "flip_limb",
+    "flip_problem",
+    "flips",
     "keypoint_format",
     "keypoints_2d",
     "load_body_model",
     "load_initializer",
     "load_learned_sr1",
     "load_pose_prior",
+    "other_solutions",
     "posed_joints",
     "project",
     "read_amass",
     "read_keypoints",
+    "refit_problem",
     "rest_joints",
     "skin",
     "write_amass",

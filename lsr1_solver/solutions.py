@@ -59,7 +59,7 @@ def flips(problem: FitProblem, pose: BodyPose, limb: str) -> list[Solution]:
     return sorted(found, key=lambda solution: solution.energy)
 
 
-def solutions(problem: FitProblem, pose: BodyPose) -> Iterator[tuple[Solution, ...]]:
+def other_solutions(problem: FitProblem, pose: BodyPose) -> Iterator[tuple[Solution, ...]]:
     """The distinct solutions of one frame, lowest energy first; the tuples grow as more are found.
 
     ``pose`` is a fit's answer and always among them. Tried are every limb's flips from there, and eight yaws.

@@ -8,7 +8,7 @@ import pytest
 from lsr1_solver import FitError, FitProblem, fit_pose, posed_joints
 from lsr1_solver.body_model import SMPL_JOINT_NAMES, BodyPose
 from lsr1_solver.depth_flip import flipped_joints
-from lsr1_solver.solutions import SAME_DISTANCE, Solution, flips, pose_energy, solutions
+from lsr1_solver.solutions import SAME_DISTANCE, Solution, flips, other_solutions, pose_energy
 from tests.solver.test_fitting import BODY, problem, random_poses
 
 
@@ -25,7 +25,7 @@ def aligned(pose: BodyPose) -> np.ndarray:
 
 def test_they_are_distinct_sorted_and_grow() -> None:
     asked, pose = fitted()
-    tuples = list(solutions(asked, pose))
+    tuples = list(other_solutions(asked, pose))
     assert len(tuples[0]) == 1 and tuples[0][0].pose is pose
     assert np.all(np.diff([len(found) for found in tuples[:-1]]) >= 0)
     found = tuples[-1]
@@ -63,7 +63,7 @@ def test_what_is_held_stays_in_all_of_them() -> None:
     elbow = SMPL_JOINT_NAMES.index("left_elbow")
     held = np.full((1, 26), np.inf)
     held[:, elbow] = 0.0
-    *_, found = solutions(replace(asked, held=held), pose)
+    *_, found = other_solutions(replace(asked, held=held), pose)
     assert len(found) > 1
     for solution in found:
         assert np.array_equal(solution.pose.body_pose[:, elbow - 1], pose.body_pose[:, elbow - 1])
@@ -73,4 +73,4 @@ def test_what_is_held_stays_in_all_of_them() -> None:
 def test_one_frame_at_a_time() -> None:
     pose, points = random_poses(2)
     with pytest.raises(FitError, match="one frame at a time; the pose has 2"):
-        next(solutions(problem(points), pose))
+        next(other_solutions(problem(points), pose))
