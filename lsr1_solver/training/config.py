@@ -163,6 +163,25 @@ class QuadraticsConfig:
 
 
 @dataclass(frozen=True)
+class ClipStepsConfig:
+    """The step sizes of clips: ``clips`` of so many ``frames`` at ``rate`` hertz, a share ``bad_starts`` of
+    which begin off the reading; every one of ``steps`` meta-steps runs ``unroll`` iterations on ``batch``
+    clips. A step counts in units of the energy left to gain plus ``floor`` of the least.
+    """
+
+    hidden: int = 24
+    clips: int = 160
+    rate: float = 30.0
+    frames: tuple[int, int] = (40, 120)
+    bad_starts: float = 0.25
+    steps: int = 300
+    batch: int = 6
+    unroll: int = 10
+    learning_rate: float = 6e-3
+    floor: float = 0.003
+
+
+@dataclass(frozen=True)
 class TrainingConfig:
     """One training from motion capture to weights."""
 
@@ -175,6 +194,7 @@ class TrainingConfig:
     initializer: InitializerConfig = field(default_factory=InitializerConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     quadratics: QuadraticsConfig = field(default_factory=QuadraticsConfig)
+    clip_steps: ClipStepsConfig = field(default_factory=ClipStepsConfig)
 
 
 def read_config(path: Path | None) -> TrainingConfig:
