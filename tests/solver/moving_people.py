@@ -1,71 +1,70 @@
-"""People who move: smooth motions with known answers, for the tests of clips."""
+"""Clips with a known answer: a stick person who walks, dances and jumps before a camera, in pixels."""
+
+from __future__ import annotations
 
 import numpy as np
 
-from lsr1_solver import (
-    BodyPose,
-    Camera,
-    FitProblem,
-    Weights,
-    camera_from_focal,
-    keypoints_2d,
-    load_body_model,
-)
-from lsr1_solver.body_model import rest_joints
-from lsr1_solver.keypoints import BODY_25
-from lsr1_solver.kinematics import BETAS_START, PELVIS, keypoint_chain, pose_chain
-from lsr1_solver.pose_prior import load_pose_prior
-from lsr1_solver.rotation import axis_angle_to_matrix, matrix_to_axis_angle
-
-BODY = load_body_model()
-CAMERA = camera_from_focal(1500, (1280, 720))
-CHAIN = keypoint_chain(BODY, [name for name in BODY_25.joints if name])
+NAMES = (
+    "nose", "neck", "left_shoulder", "right_shoulder", "left_elbow", "right_elbow", "left_wrist",
+    "right_wrist", "left_hip", "right_hip", "left_knee", "right_knee", "left_ankle", "right_ankle",
+    "left_eye", "right_eye",
+)  # fmt: skip
+HEIGHT = 400.0  # pixels
 
 
-def motion(frames: int, *, seed: int = 0, rate: float = 30.0) -> tuple[BodyPose, np.ndarray]:
-    """Somebody who sways, waves and drifts four metres away: the pose and the keypoints, camera axes."""
-    rng = np.random.default_rng(seed)
-    prior = load_pose_prior()
-    t = np.arange(frames) / rate
-    factor = np.linalg.cholesky(prior.covariance)
-    slow, fast = (factor @ rng.normal(size=69) for _ in range(2))
-    omega = 0.5 * (np.sin(1.5 * t)[:, None] * slow + np.sin(3 * t + 1)[:, None] * 0.5 * fast)
-    body = axis_angle_to_matrix(omega.reshape(frames, 23, 3)) @ prior.mean_rotations
-    yaw = np.zeros((frames, 3))
-    yaw[:, 1] = 0.6 * np.sin(0.8 * t)
-    centre = np.concatenate([axis_angle_to_matrix(yaw)[:, None], body], axis=1)
-    x = np.zeros((frames, CHAIN.size))
-    x[:, PELVIS] = np.stack([0.3 * np.sin(t), 0.02 * np.sin(4 * t), -4 + 0.2 * np.cos(0.7 * t)], axis=1)
-    betas = rng.normal(size=10)
-    x[:, BETAS_START:] = betas
-    turned = matrix_to_axis_angle(centre)
-    pose = BodyPose(
-        turned[:, 0],
-        turned[:, 1:],
-        x[:, BETAS_START:],
-        x[:, PELVIS] - rest_joints(BODY, x[:, BETAS_START:])[:, 0],
-    )
-    return pose, pose_chain(CHAIN, centre, x).points
+def walker(
+    frames: int, rate: float, *, yaw: float = 0.5, speed: float = 1.2, steps: float = 1.0, noise: float = 0.0
+) -> np.ndarray:
+    """A person of 1.7 m walking; ``yaw`` 0 comes towards the camera, pi / 2 is in profile.
+
+    ``speed`` metres and ``steps`` strides a second; ``noise`` in heights. -> [T, 16, 2] pixels.
+    """
+    time = np.arange(frames) / rate
+    points = _stick(2 * np.pi * steps * time)
+    across, ahead, up = points[..., 0], points[..., 2] + speed * time[:, None], points[..., 1]
+    x = across * np.cos(yaw) + ahead * np.sin(yaw)
+    pixels = np.stack([x, -up], axis=-1) * HEIGHT / 1.7 + [300.0, 600.0]
+    shake = np.random.default_rng(0).standard_normal(pixels.shape)
+    return pixels + noise * HEIGHT * shake
 
 
-def pixels(points: np.ndarray, camera: Camera = CAMERA, *, noise: float = 0.0, seed: int = 0) -> np.ndarray:
-    """Where the camera sees points, with noise in pixels."""
-    depth = -points[..., 2:]
-    plane = points[..., :2] / depth * [1.0, -1.0]
-    xy = np.asarray(camera.principal_point) + float(np.ravel(camera.focal_length)[0]) * plane
-    return xy + noise * np.random.default_rng(seed).normal(size=xy.shape)
+def _stick(phase: np.ndarray) -> np.ndarray:
+    """The walk at phases [T]: x to the left, y up, z ahead, metres -> [T, 16, 3]."""
+    swing = 0.45 * np.sin(phase)
+    zero = np.zeros_like(phase)
+
+    def at(x: float, y: float | np.ndarray, z: float | np.ndarray) -> np.ndarray:
+        return np.stack([zero + x, zero + y, zero + z], axis=-1)
+
+    def limb(x: float, top: float, length: float, angle: np.ndarray, bend: np.ndarray) -> list[np.ndarray]:
+        """The limb's joints below the first: two bones of one length, turned forwards by angles."""
+        y, z = top - length * np.cos(angle), length * np.sin(angle)
+        return [at(x, y, z), at(x, y - length * np.cos(angle - bend), z + length * np.sin(angle - bend))]
+
+    knees = [0.25 * (1 - np.cos(phase)), 0.25 * (1 + np.cos(phase))]
+    left_arm = limb(0.2, 1.4, 0.28, -swing, 0 * swing - 0.3)
+    right_arm = limb(-0.2, 1.4, 0.28, swing, 0 * swing - 0.3)
+    left_leg = limb(0.1, 0.9, 0.43, swing, knees[0])
+    right_leg = limb(-0.1, 0.9, 0.43, -swing, knees[1])
+    points = [at(0, 1.55, 0.1), at(0, 1.42, 0), at(0.2, 1.4, 0), at(-0.2, 1.4, 0)]
+    points += [left_arm[0], right_arm[0], left_arm[1], right_arm[1], at(0.1, 0.9, 0), at(-0.1, 0.9, 0)]
+    points += [
+        left_leg[0],
+        right_leg[0],
+        left_leg[1],
+        right_leg[1],
+        at(0.04, 1.6, 0.08),
+        at(-0.04, 1.6, 0.08),
+    ]
+    return np.stack(points, axis=1)
 
 
-def clip(
-    points: np.ndarray,
-    *,
-    rate: float = 30.0,
-    noise: float = 0.0,
-    confidence: np.ndarray | None = None,
-    weights: Weights | None = None,
-) -> FitProblem:
-    """The keypoints as one clip."""
-    xy = pixels(points, noise=noise)
-    return FitProblem(
-        BODY, CAMERA, keypoints_2d(xy, confidence, BODY_25), weights=weights or Weights(), frame_rate=rate
-    )
+def exchanged(xy: np.ndarray, frames: slice, parts: tuple[str, ...]) -> np.ndarray:
+    """The clip with left and right exchanged in some frames, in the points whose names hold these parts."""
+    out = xy.copy()
+    for i, name in enumerate(NAMES):
+        side = "left" if name.startswith("left") else "right"
+        other = name.replace(side, "right" if side == "left" else "left")
+        if side in name and any(part in name for part in parts):
+            out[frames, i] = xy[frames, NAMES.index(other)]
+    return out

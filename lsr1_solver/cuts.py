@@ -1,0 +1,167 @@
+"""Where a clip is cut: the person's pose and place change faster than a body can.
+
+Each keypoint is carried on from where it was last seen and compared with where it is. A body's mass keeps
+most of its points near that course, however fast it moves; a cut moves nearly all of them at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from .smpl_landmarks import mirrored
+
+# How far from its course a point may come, in heights: noise and mistakes of the detector; then what the
+# acceleration of the trunk's and the thighs' points explains (heights per second squared), and no more than a
+# sprinter who turns round (heights per second). Mocap at 24 to 120 frames a second stays below half of the
+# sum in all but one frame in 10,000; the rest are jumps of the recording.
+NOISE, ACCELERATION, SPEED = 0.055, 15.0, 2.0
+# The share of the points that may have moved as ever in a cut: a few always lie on their course by chance. As
+# many as the spare points may be the detector's mistakes.
+SHARE, SPARE = 0.5, 2
+# A frame with fewer points says nothing of the whole body.
+FEWEST = 4
+# Seconds over which a point's velocity is taken, and no shot is shorter.
+VELOCITY_TIME, SHORTEST_SHOT = 0.25, 0.12
+# Seconds of the median that steadies the person's height.
+HEIGHT_TIME = 0.3
+
+
+def jump_cuts(
+    xy: np.ndarray,
+    confidence: np.ndarray,
+    person_height: np.ndarray,
+    frame_rate: float,
+    names: Sequence[str | None] = (),
+) -> np.ndarray:
+    """Whether a cut lies between each frame and the last before it that shows the person. -> [T] bool.
+
+    ``xy`` [T, K, 2] pixels; ``confidence`` [T, K], 0 where missing; ``person_height`` [T] pixels, roughly,
+    not finite where unknown; ``frame_rate`` hertz. With ``names`` [K] sides that the detector exchanges make
+    no cut. Nor does a glitch of a few frames, after which the person goes on as before: see `stray_frames`.
+    """
+    return _cuts_and_strays(xy, confidence, person_height, frame_rate, names)[0]
+
+
+def stray_frames(
+    xy: np.ndarray,
+    confidence: np.ndarray,
+    person_height: np.ndarray,
+    frame_rate: float,
+    names: Sequence[str | None] = (),
+) -> np.ndarray:
+    """Frames whose keypoints are not where the person was just before and is just after. -> [T] bool.
+
+    The arguments are those of `jump_cuts`. A detector that takes something else for the person makes such
+    frames; they say nothing of the person.
+    """
+    return _cuts_and_strays(xy, confidence, person_height, frame_rate, names)[1]
+
+
+def steady_height(person_height: np.ndarray, frame_rate: float) -> np.ndarray:
+    """The running median of heights [T] over HEIGHT_TIME; where none is known, that of the clip."""
+    known = np.isfinite(person_height) & (person_height > 0)
+    if not known.any():
+        return np.ones(len(person_height))
+    half = max(1, round(HEIGHT_TIME / 2 * frame_rate))
+    heights = np.where(known, person_height, np.median(person_height[known]))
+    return np.median(sliding_window_view(np.pad(heights, half, mode="edge"), 2 * half + 1), axis=-1)
+
+
+def _cuts_and_strays(
+    xy: np.ndarray,
+    confidence: np.ndarray,
+    person_height: np.ndarray,
+    frame_rate: float,
+    names: Sequence[str | None],
+) -> tuple[np.ndarray, np.ndarray]:
+    height = steady_height(person_height, frame_rate)
+    mirror = mirror_places(names, confidence.shape[1])
+    seen = confidence > 0
+    cuts = _jumps(xy, seen, height, frame_rate, mirror) > 1
+    stray = np.zeros(len(xy), dtype=bool)
+    around = max(2, round(2 * VELOCITY_TIME * frame_rate))
+    first = -1
+    for t in np.flatnonzero(cuts).tolist():
+        if first >= 0 and t - first <= max(1, round(SHORTEST_SHOT * frame_rate)):
+            # Without the frames between the two jumps: does the person go on?
+            window = slice(max(0, first - around), t + around)
+            without = seen[window].copy()
+            without[first - window.start : t - window.start] = False
+            jump = _jumps(xy[window], without, height[window], frame_rate, mirror)
+            if jump[t - window.start] <= 1:
+                cuts[[first, t]] = False
+                stray[first:t] = True
+                first = -1
+                continue
+        first = t
+    return cuts, stray
+
+
+def mirror_places(names: Sequence[str | None], count: int) -> np.ndarray:
+    """[K] where each point's counterpart of the other side stands; its own place where there is none."""
+    place = {name: i for i, name in enumerate(names) if name}
+    return np.array([place.get(mirrored(names[i] or ""), i) if names else i for i in range(count)], dtype=int)
+
+
+def _jumps(
+    xy: np.ndarray, seen: np.ndarray, height: np.ndarray, frame_rate: float, mirror: np.ndarray
+) -> np.ndarray:
+    """How far each frame's points lie off their courses, against what a body can. -> [T], 0 where unknown."""
+    frames = np.arange(len(xy))[:, None]
+    before = last_seen(seen)
+    earlier = np.take_along_axis(before, np.maximum(before, 0), axis=0)
+    earlier[before < 0] = -1
+    after = len(xy) - 1 - last_seen(seen[::-1])[::-1]
+    after[after == len(xy)] = -1
+    compared = seen & (before >= 0)
+    gap = frames - before
+    longest = max(1.0, VELOCITY_TIME * frame_rate)
+    here, there = xy, _at(xy, before)
+    arriving = _velocity(there, _at(xy, earlier), before - earlier, (earlier >= 0), longest)
+    leaving = _velocity(_at(xy, after), here, after - frames, (after >= 0) & seen, longest)
+    scale = (height[:, None] + height[np.maximum(before, 0)])[..., None] / 2
+    time = gap / frame_rate
+    allowed = NOISE + np.minimum(ACCELERATION / 2 * time**2, SPEED * time)
+    # The usual gap: points that have been away for longer say little.
+    usual = _ranked(np.where(compared, gap, len(xy) + 1), np.maximum(compared.sum(axis=1), 1) // 2)
+    used = compared & (gap <= usual[:, None])
+    count = used.sum(axis=1)
+    rank = np.maximum(np.floor(SHARE * count).astype(int) - SPARE, 0)
+    best = np.full(len(xy), np.inf)
+    # A body keeps its velocity, or comes to a stop, or starts: that course counts which explains most.
+    for velocity in (0.0, arriving, leaving, (arriving + leaving) / 2):
+        expected = there + gap[..., None] * velocity
+        off = np.linalg.norm((here - expected) / scale, axis=-1)
+        across = np.linalg.norm((here - expected[:, mirror]) / scale, axis=-1)
+        off = np.minimum(off, np.where(compared[:, mirror], across, np.inf)) / allowed
+        best = np.minimum(best, _ranked(np.where(used, off, np.inf), rank))
+    return np.where(count >= FEWEST, best, 0.0)
+
+
+def last_seen(seen: np.ndarray) -> np.ndarray:
+    """The frame before each in which a point was last seen, -1 where it never was. [T, K] bool -> [T, K]."""
+    at = np.where(seen, np.arange(len(seen))[:, None], -1)
+    before = np.full_like(at, -1)
+    before[1:] = np.maximum.accumulate(at, axis=0)[:-1]
+    return before
+
+
+def _at(xy: np.ndarray, frames: np.ndarray) -> np.ndarray:
+    """The points at frames of their own. [T, K, 2], [T, K] -> [T, K, 2]."""
+    return np.take_along_axis(xy, np.maximum(frames, 0)[..., None], axis=0)
+
+
+def _velocity(
+    to: np.ndarray, start: np.ndarray, frames: np.ndarray, known: np.ndarray, longest: float
+) -> np.ndarray:
+    """Pixels a frame [T, K, 2]; 0 where it isn't known, or over too long a time to say anything."""
+    known = known & (frames <= longest)
+    return np.where(known[..., None], (to - start) / np.maximum(frames, 1)[..., None], 0.0)
+
+
+def _ranked(values: np.ndarray, rank: np.ndarray) -> np.ndarray:
+    """The value of each row that ``rank`` [T] others lie below. [T, K] -> [T]."""
+    return np.take_along_axis(np.sort(values, axis=1), rank[:, None], axis=1)[:, 0]
