@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from lsr1_solver import (
-    MINIMIZERS,
     BodyModel,
     BodyPose,
     Camera,
@@ -19,8 +18,10 @@ from lsr1_solver import (
     keypoints_2d,
     posed_joints,
 )
+from lsr1_solver.clip_minimizer import CLIP_STEPS, LearnedLBFGS, load_clip_minimizer
 from lsr1_solver.keypoints import BODY_25
-from lsr1_solver.minimizer import Adam
+from lsr1_solver.minimizer import Adam, LevenbergMarquardt
+from lsr1_solver.quasi_newton import SR1
 from lsr1_solver.training.clip_problems import SyntheticClip
 from tests.bench.hmr_methods import AnyMinimizer, minimizer
 from tests.bench.metrics import acceleration_error_mm, mpjpe_mm, pa_mpjpe_mm, slide_mm
@@ -28,13 +29,24 @@ from tests.bench.smoothing import Filter, candidates, smoothed
 from tests.bench.video_clips import FEET, standing_feet
 
 PER_FRAME = "per-frame fit"
-# The clip's minimizers by what the tables call them.
-NAMED = {"Gauss-Newton": "lm", "L-BFGS": "lbfgs", "L-SR1": "lsr1"}
+REFERENCE = "Gauss-Newton"
 ITERATIONS = 60
 ADAM_ITERATIONS = 200
 ADAM_RATES = (0.003, 0.01, 0.03, 0.1, 0.3)
 # A tuning takes the calmest of those whose PA-MPJPE is within this share of the best.
 AS_ACCURATE = 0.01
+
+
+def minimizers() -> dict[str, AnyMinimizer]:
+    """A clip's minimizers by what the tables call them; learned ones where their weights are there."""
+    named: dict[str, object] = {
+        REFERENCE: LevenbergMarquardt(),
+        "L-BFGS": LearnedLBFGS(),
+        "SR1": SR1(),
+    }
+    if CLIP_STEPS.exists():
+        named["L-BFGS, learned steps"] = load_clip_minimizer()
+    return {name: minimizer(one) for name, one in named.items()}
 
 
 def clip_problem(body: BodyModel, clip: SyntheticClip, frame_rate: float | None) -> FitProblem:
@@ -130,7 +142,7 @@ def mean_of(scores: Sequence[ClipScore], column: str) -> float:
 def methods(body: BodyModel, validation: Sequence[SyntheticClip]) -> list[Method]:
     """All rows; what has settings is tuned on the ``validation`` clips."""
     per_frame = Method(PER_FRAME, tied=False)
-    tied = [Method(name, True, MINIMIZERS[key]) for name, key in NAMED.items()]
+    tied = [Method(name, True, one) for name, one in minimizers().items()]
     poses = [per_frame.fit(body, clip) for clip in validation]
     filters = [
         _calmest(

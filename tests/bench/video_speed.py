@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-import resource
+import re
 import statistics
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
+from pathlib import Path
 
 import numpy as np
 
-from lsr1_solver import MINIMIZERS, BodyModel, load_body_model
+from lsr1_solver import BodyModel, load_body_model
 from lsr1_solver.clip_base import minimise_clip
+from lsr1_solver.clip_minimizer import LearnedLBFGS
 from lsr1_solver.clip_motion import read_clip
 from lsr1_solver.clip_objective import ClipObjective
 from lsr1_solver.clip_problem import clip_problem as clip_in_coordinates
+from lsr1_solver.quasi_newton import SR1
 from lsr1_solver.training.clip_problems import SyntheticClip
 from lsr1_solver.view import person_view
 from tests.bench.hmr_methods import AnyMinimizer
 from tests.bench.table import Row
-from tests.bench.video_methods import NAMED, Method, clip_problem
+from tests.bench.video_methods import REFERENCE, Method, clip_problem, minimizers
 
-REFERENCE = "Gauss-Newton"
 WITHIN = 0.01
 MOST_STEPS = 200
 
@@ -55,20 +56,20 @@ def course(body: BodyModel, clip: SyntheticClip) -> Course:
     assert problem.initializer is not None
     view = person_view(problem)
     posed = clip_in_coordinates(view, read_clip(view, problem.initializer))
-    *_, last = minimise_clip(posed.objective, posed.start, MINIMIZERS[NAMED[REFERENCE]], MOST_STEPS)
+    *_, last = minimise_clip(posed.objective, posed.start, minimizers()[REFERENCE], MOST_STEPS)
     energy = float(posed.objective.energy_and_gradient(last)[0][0])
     return Course(posed.objective, posed.start, (1 + WITHIN) * energy)
 
 
 def race_rows(body: BodyModel, clips: Sequence[SyntheticClip], rounds: int) -> list[Row]:
     """Medians over the rounds, in which the minimizers take turns, then over the clips."""
-    minimizers = {name: MINIMIZERS[key] for name, key in NAMED.items()}
-    times: dict[str, list[float]] = {name: [] for name in minimizers}
-    steps: dict[str, list[int]] = {name: [] for name in minimizers}
+    compared = {name: _endless(one) for name, one in minimizers().items()}
+    times: dict[str, list[float]] = {name: [] for name in compared}
+    steps: dict[str, list[int]] = {name: [] for name in compared}
     for clip in clips:
         own = course(body, clip)
-        runs = [{name: own.run(one) for name, one in minimizers.items()} for _ in range(rounds + 1)]
-        for name in minimizers:
+        runs = [{name: own.run(one) for name, one in compared.items()} for _ in range(rounds + 1)]
+        for name in compared:
             times[name].append(statistics.median(run[name][0] for run in runs[1:]))  # the first warms up
             steps[name].append(runs[0][name][1])
     frames = len(clips[0])
@@ -81,12 +82,17 @@ def race_rows(body: BodyModel, clips: Sequence[SyntheticClip], rounds: int) -> l
             "steps": statistics.median(steps[name]),
             "clips": len(clips),
         }
-        for name in minimizers
+        for name in compared
     ]
 
 
+def _endless(one: AnyMinimizer) -> AnyMinimizer:
+    """The same without a sign of its own for having converged."""
+    return replace(one, tolerance=0.0) if isinstance(one, LearnedLBFGS | SR1) else one
+
+
 def peak_memory_mb(clip: SyntheticClip, methods: Sequence[Method]) -> Mapping[str, float]:
-    """The most that a process of its own takes to read the body and fit the clip, for each method."""
+    """The most that a process of its own takes to read the body and fit the clip, by method (on Linux)."""
     found = {}
     for method in methods:
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
@@ -97,5 +103,6 @@ def peak_memory_mb(clip: SyntheticClip, methods: Sequence[Method]) -> Mapping[st
 def _peak_mb(method: Method, clip: SyntheticClip) -> float:
     body = load_body_model()
     method.filter(body, method.fit(body, clip))
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
+    # Not getrusage: its peak begins with that of the process that started this one.
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return int(re.findall(r"VmHWM:\s+(\d+) kB", status)[0]) / 1024
