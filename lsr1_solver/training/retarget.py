@@ -4,7 +4,8 @@ A joint of SMPL turns with the joint of the source that drives it: G_smpl(t) = G
 A. In the rest pose G_source is the source's rest rotation R, so A = R^T S with S what SMPL's rest bone lacks
 to lie along the source's: for thighs, shins, upper arms and forearms the smallest rotation between the two,
 so that bone directions are exact; for the hands that of the forearm; for the feet the turn about the
-vertical and what lays a standing sole flat; for the trunk, the neck and the head nothing, because SMPL's
+vertical and what lays a standing sole flat; for the pelvis what makes it level when the subject is upright,
+between legs and spine that stay as they are; for the spine, the neck and the head nothing, because SMPL's
 bones there lean though the body stands upright. `limb_twist` then repairs what the sources have wrong about
 the limbs' turns about themselves.
 """
@@ -29,7 +30,7 @@ from ..model_file import load_body_model
 from ..rotation import axis_angle_to_matrix, rotation_between
 from .limb_twist import repair_twists
 from .mocap import Clip
-from .sources import SOLES, SPLITS, Family, SourceClip, read_sources, subject_of
+from .sources import PELVES, SOLES, SPLITS, Family, SourceClip, read_sources, subject_of
 
 _INDEX = {joint: j for j, joint in enumerate(SMPL_JOINT_NAMES)}
 # Limb bones, whose directions are kept: from joint to joint.
@@ -143,6 +144,7 @@ def _alignment(source: SourceClip, rest_joints: np.ndarray) -> np.ndarray:
     clip, family, rest = source.clip, source.family, source.rest
     drivers = [clip.index(family.driver(joint)) for joint in SMPL_JOINT_NAMES]
     S = np.broadcast_to(np.eye(3), (JOINT_COUNT, 3, 3)).copy()
+    S[0] = axis_angle_to_matrix(np.array([-np.radians(PELVES.get(subject_of(source.name), 0.0)), 0.0, 0.0]))
     for side in _SIDES:
         for upper, lower in LIMBS:
             bone = rest_joints[_INDEX[f"{side}_{lower}"]] - rest_joints[_INDEX[f"{side}_{upper}"]]

@@ -98,6 +98,47 @@ def print_soles(mocap_folder: Path) -> None:
         print(f"{subject} {('left', 'right')[side]}: toes up {toes:.1f}, left edge up {edge:.1f} degrees")
 
 
+def upright_pelves(source: SourceClip, G: np.ndarray, positions: np.ndarray) -> np.ndarray:
+    """How far the pelvis tips forward in the frames in which thighs and trunk are upright, degrees. -> [N].
+
+    The thighs are on average within 15 degrees of the vertical, the source's trunk, hips to shoulders, in 20.
+    """
+    clip, family = source.clip, source.family
+
+    def middle(part: str) -> np.ndarray:
+        left, right = (clip.positions[:, clip.index(family.driver(f"{s}_{part}"))] for s in ("left", "right"))
+        return (left + right) / 2
+
+    ahead = G[:, 0, :, 2] * [1.0, 0.0, 1.0]
+    ahead /= np.linalg.norm(ahead, axis=1, keepdims=True)
+
+    def pitch(up: np.ndarray) -> np.ndarray:
+        return np.degrees(np.arctan2((up * ahead).sum(axis=1), up[:, 1]))
+
+    hips, knees = (
+        [SMPL_JOINT_NAMES.index(f"{s}_{part}") for s in ("left", "right")] for part in ("hip", "knee")
+    )
+    thighs = np.mean(
+        [pitch(positions[:, hip] - positions[:, knee]) for hip, knee in zip(hips, knees, strict=True)], axis=0
+    )
+    trunk = pitch(middle("shoulder") - middle("hip"))
+    return pitch(G[:, 0, :, 1])[(np.abs(thighs) < 15) & (np.abs(trunk) < 20)]
+
+
+def print_pelves(mocap_folder: Path) -> None:
+    """What remains of the pelvis' tip, subject by subject: corrects the table PELVES of the sources."""
+    rest_joints = open_body_joints()
+    found: dict[str, list[np.ndarray]] = {}
+    for source in read_sources(mocap_folder, rate=30.0):
+        motion = retarget(source, rest_joints)
+        posed = world_joints(motion.rotations, motion.root, rest_joints)
+        found.setdefault(subject_of(motion.name), []).append(upright_pelves(source, *posed))
+    for subject, parts in found.items():
+        forward = np.concatenate(parts)
+        if len(forward) >= _FEW:
+            print(f"{subject}: {np.median(forward):.1f} degrees forward in {len(forward)} frames")
+
+
 def measure(
     source: SourceClip, motion: Motion, G: np.ndarray, positions: np.ndarray
 ) -> dict[str, float | str]:
@@ -186,12 +227,14 @@ def main() -> int:
     parser.add_argument("--clip", action="append", help="clip names instead of the usual ones")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--soles", action="store_true", help="print how the soles stand, nothing else")
+    parser.add_argument("--pelves", action="store_true", help="print how level the pelvis is, nothing else")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    if arguments.soles:
-        print_soles(arguments.mocap_folder)
-        return 0
+    for wanted, table in ((arguments.soles, print_soles), (arguments.pelves, print_pelves)):
+        if wanted:
+            table(arguments.mocap_folder)
+            return 0
     rest_joints = open_body_joints()
     rows = []
     for name in arguments.clip or (QUICK if arguments.quick else STRIPS):

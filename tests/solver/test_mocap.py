@@ -21,7 +21,7 @@ from lsr1_solver.training.retarget import (
     world_joints,
 )
 from lsr1_solver.training.sources import SourceClip, read_sources, split_of
-from tests.bench.retarget_strips import foot_tilt, limb_errors
+from tests.bench.retarget_strips import foot_tilt, limb_errors, upright_pelves
 from tests.shared import SHARED, needs_shared
 
 BVH = """HIERARCHY
@@ -230,6 +230,17 @@ def test_limbs_point_where_the_source_points(source: SourceClip) -> None:
     motion = retarget(source, joints)
     _, positions = world_joints(motion.rotations, motion.root, joints)
     assert limb_errors(source, positions).max() < 2.0
+
+
+@needs_shared("mocap")
+@pytest.mark.parametrize("name", ["cmu/05_01", "cmu/35_01", "accad/Male1_B3_Walk"])
+def test_the_pelvis_is_level_when_the_body_is_upright(name: str) -> None:
+    source = next(read_sources(SHARED / "mocap", rate=30.0, pattern=name))
+    joints = open_body_joints()
+    motion = retarget(source, joints)
+    forward = upright_pelves(source, *world_joints(motion.rotations, motion.root, joints))
+    assert len(forward) > 10
+    assert abs(np.median(forward)) < 8
 
 
 @needs_shared("mocap")
