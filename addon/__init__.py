@@ -4,7 +4,7 @@ import bpy
 
 from . import clip_properties, overlay, panels, properties, shape_follower
 from .operators import body as body_buttons
-from .operators import fit, keypoints, picture, place
+from .operators import fit, keypoints, picture, place, transfer
 
 CLASSES = (
     properties.LSR1_PG_body,
@@ -12,6 +12,8 @@ CLASSES = (
     properties.LSR1_PG_keypoints,
     properties.LSR1_PG_joint,
     properties.LSR1_PG_result,
+    properties.LSR1_PG_joint_bone,
+    properties.LSR1_PG_copy,
     clip_properties.LSR1_PG_bad_frame,
     clip_properties.LSR1_PG_take,
     clip_properties.LSR1_PG_clip,
@@ -32,13 +34,20 @@ CLASSES = (
     place.LSR1_OT_place_keypoints,
     fit.LSR1_OT_fit_pose,
     fit.LSR1_OT_cancel_fit,
+    transfer.LSR1_OT_guess_bones,
+    transfer.LSR1_OT_copy_motion,
+    transfer.LSR1_OT_follow_live,
+    transfer.LSR1_OT_stop_live,
     panels.LSR1_PT_main,
     panels.LSR1_PT_keypoints,
     panels.LSR1_PT_fit,
     panels.LSR1_PT_shape,
+    panels.LSR1_UL_joint_bones,
+    panels.LSR1_PT_copy,
 )
 POINTERS = (
     (bpy.types.Object, "lsr1_body", properties.LSR1_PG_body),
+    (bpy.types.Object, "lsr1_copy", properties.LSR1_PG_copy),
     (bpy.types.Scene, "lsr1", properties.LSR1_PG_scene),
     (bpy.types.Action, "lsr1_take", clip_properties.LSR1_PG_take),
 )

@@ -169,3 +169,55 @@ class LSR1_PT_shape(_Panel, bpy.types.Panel):
             if key is not None:
                 column.prop(key, "value", text=key.name.replace("_", " ").capitalize(), slider=True)
         self.layout.operator("lsr1.joints_to_shape")
+
+
+class LSR1_UL_joint_bones(bpy.types.UIList):
+    """Joints and the bones of another rig."""
+
+    bl_idname = "LSR1_UL_joint_bones"
+
+    def draw_item(
+        self,
+        context: bpy.types.Context,
+        layout: bpy.types.UILayout,
+        data: bpy.types.PropertyGroup,
+        item: bpy.types.PropertyGroup,
+        icon: int,
+        active_data: bpy.types.PropertyGroup,
+        active_property: str,
+    ) -> None:
+        """A joint and its bone, to be chosen among the rig's."""
+        row = layout.split(factor=0.4)
+        row.label(text=item.name.replace("_", " ").capitalize())
+        row.prop_search(item, "bone", data.id_data.data, "bones", text="")
+
+
+class LSR1_PT_copy(_Panel, bpy.types.Panel):
+    """The body's motion for another rig."""
+
+    bl_idname = "LSR1_PT_copy"
+    bl_parent_id = "LSR1_PT_main"
+    bl_label = "Copy to Another Rig"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, context: bpy.types.Context) -> None:
+        """The rig, its bones, the frames, baked or live."""
+        layout = self.layout
+        layout.prop(context.scene.lsr1, "copy_target")
+        rig = context.scene.lsr1.copy_target
+        if rig is None:
+            return
+        held = rig.lsr1_copy
+        found = sum(bool(row.bone) for row in held.joints)
+        row = layout.row()
+        row.label(text=f"{held.kind or 'Unknown rig'}: {found} of {len(held.joints)} joints")
+        row.operator("lsr1.guess_bones", text="", icon="FILE_REFRESH")
+        layout.template_list("LSR1_UL_joint_bones", "", held, "joints", held, "active", rows=6)
+        row = layout.row(align=True)
+        row.prop(held, "first", text="First")
+        row.prop(held, "last", text="Last")
+        layout.operator("lsr1.copy_motion", icon="ACTION")
+        if held.helper is None:
+            layout.operator("lsr1.follow_live", icon="LINKED")
+        else:
+            layout.operator("lsr1.stop_live", icon="UNLINKED")

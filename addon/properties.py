@@ -17,6 +17,7 @@ from bpy.props import (
 from ..lsr1_solver import FORMATS, MINIMIZERS
 from .body_files import SHAPE_COUNT
 from .clip_properties import LSR1_PG_clip
+from .rig_mapping import guess_mapping
 from .timing import KEYS_AT_ITEMS
 
 ROOT_PACKAGE = __package__.rpartition(".")[0]
@@ -136,6 +137,25 @@ class LSR1_PG_result(bpy.types.PropertyGroup):
     joints: CollectionProperty(type=LSR1_PG_joint)
 
 
+class LSR1_PG_joint_bone(bpy.types.PropertyGroup):
+    """Of another rig: a joint, by its name, and the bone that stands for it."""
+
+    bone: StringProperty(name="Bone", description="The bone that moves as this joint does; empty: none")
+
+
+class LSR1_PG_copy(bpy.types.PropertyGroup):
+    """Of another rig: what the copy of a body's motion to it needs to know."""
+
+    kind: StringProperty()
+    joints: CollectionProperty(type=LSR1_PG_joint_bone)
+    active: IntProperty()
+    first: IntProperty(name="First Frame", description="The first scene frame that is copied", default=1)
+    last: IntProperty(name="Last Frame", description="The last scene frame that is copied", default=250)
+    # While it follows live: the hidden armature that it copies, and how its switches were before.
+    helper: PointerProperty(type=bpy.types.Object)
+    before: StringProperty()
+
+
 class LSR1_PG_settings(bpy.types.PropertyGroup):
     """How to fit and what to show."""
 
@@ -165,10 +185,29 @@ class LSR1_PG_settings(bpy.types.PropertyGroup):
     )
 
 
+def _is_armature(_scene: bpy.types.PropertyGroup, obj: bpy.types.Object) -> bool:
+    return obj.type == "ARMATURE"
+
+
+def _target_chosen(data: bpy.types.PropertyGroup, context: bpy.types.Context) -> None:
+    """A rig that is chosen for the first time gets its bones guessed and the scene's frames."""
+    rig = data.copy_target
+    if rig is not None and not rig.lsr1_copy.joints:
+        guess_mapping(rig)
+        rig.lsr1_copy.first, rig.lsr1_copy.last = context.scene.frame_start, context.scene.frame_end
+
+
 class LSR1_PG_scene(bpy.types.PropertyGroup):
     """All that the scene remembers."""
 
     picture: StringProperty()
+    copy_target: PointerProperty(
+        name="Rig",
+        description="The rig to which the body's motion is copied",
+        type=bpy.types.Object,
+        poll=_is_armature,
+        update=_target_chosen,
+    )
     keypoints: PointerProperty(type=LSR1_PG_keypoints)
     result: PointerProperty(type=LSR1_PG_result)
     settings: PointerProperty(type=LSR1_PG_settings)

@@ -1,0 +1,227 @@
+"""Copy to Another Rig: its bones guessed, the body's motion copied to it, or followed live."""
+# ruff: noqa: N801, RUF012 - Blender's way of naming and describing classes
+
+import time
+from collections.abc import Iterator
+
+import bpy
+
+from ...lsr1_solver import FitError
+from ..rig import body_of, is_rig
+from ..rig_live import follow, release
+from ..rig_mapping import guess_mapping, mapping_of
+from ..rig_tables import table_of
+from ..rig_transfer import SourceMotion, join, key_transfer, sample_source, transfer_between
+from .common import is_idle, out_of_edit_modes, redraw, sentence, told
+
+TIME_SLICE, TICK = 0.1, 0.01  # seconds
+
+
+def source_of(context: bpy.types.Context) -> bpy.types.Object | None:
+    """The body whose motion is meant: the active object's, else the scene's only one but for the target."""
+    rig = context.scene.lsr1.copy_target
+    own = body_of(context.active_object)
+    if own is not None and own != rig:
+        return own
+    rigs = [obj for obj in context.scene.objects if is_rig(obj) and obj != rig]
+    found = [obj for obj in rigs if obj.lsr1_body.is_ours] or rigs
+    return found[0] if len(found) == 1 else None
+
+
+def _both_there(cls: type[bpy.types.Operator], context: bpy.types.Context) -> bool:
+    """Whether there are a body and a rig to copy to; says what to do where there are not."""
+    rig = context.scene.lsr1.copy_target
+    if rig is None or rig.name not in context.scene.objects:
+        cls.poll_message_set("Choose the rig to copy to")
+    elif rig.library is not None or rig.data.library is not None:
+        cls.poll_message_set("The rig is linked: make a library override of it first")
+    elif source_of(context) is None:
+        cls.poll_message_set("Select the body whose motion is to be copied")
+    else:
+        return is_idle(cls, context) and out_of_edit_modes(cls, context)
+    return False
+
+
+class LSR1_OT_guess_bones(bpy.types.Operator):
+    """Fill the list from the names of the rig's bones. What was chosen by hand goes"""
+
+    bl_idname = "lsr1.guess_bones"
+    bl_label = "Guess Bones"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """With a rig chosen."""
+        if context.scene.lsr1.copy_target is None:
+            cls.poll_message_set("Choose the rig to copy to")
+            return False
+        return True
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Guess them all."""
+        rig = context.scene.lsr1.copy_target
+        guess_mapping(rig)
+        if not rig.lsr1_copy.kind:
+            self.report(
+                {"WARNING"}, f"No rig is known whose bones have {rig.name}'s names: choose them by hand"
+            )
+        return {"FINISHED"}
+
+
+class LSR1_OT_copy_motion(bpy.types.Operator):
+    """Key the body's motion on the rig in a new action; its other actions stay. Esc cancels"""
+
+    bl_idname = "lsr1.copy_motion"
+    bl_label = "Copy Motion"
+    bl_options = {"REGISTER", "UNDO"}
+
+    _frames: range
+    _frame_before: int
+    _samples: Iterator[SourceMotion]
+    _motions: list[SourceMotion]
+    _timer: bpy.types.Timer | None = None
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """With a body and a rig."""
+        return _both_there(cls, context)
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """All frames at once: for scripts, and where there is no window."""
+        with told(self):
+            self._begin(context)
+            try:
+                self._motions.extend(self._samples)
+            finally:
+                context.scene.frame_set(self._frame_before)
+            return self._end(context)
+        return {"CANCELLED"}
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        """Begin, and go on with every tick."""
+        if bpy.app.background or context.window is None:
+            return self.execute(context)
+        with told(self):
+            self._begin(context)
+            manager = context.window_manager
+            self._timer = manager.event_timer_add(TICK, window=context.window)
+            manager.modal_handler_add(self)
+            manager.progress_begin(0, len(self._frames))
+            return {"RUNNING_MODAL"}
+        return {"CANCELLED"}
+
+    def modal(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        """Some frames a tick; Esc gives up."""
+        if event.type == "ESC":
+            self.cancel(context)
+            self.report({"INFO"}, "Copying cancelled: everything is as it was")
+            return {"CANCELLED"}
+        if event.type != "TIMER":
+            return {"RUNNING_MODAL"}
+        try:
+            if self._slice():
+                context.window_manager.progress_update(len(self._motions))
+                return {"RUNNING_MODAL"}
+            self.cancel(context)
+            return self._end(context)
+        except FitError as error:
+            self.cancel(context)
+            self.report({"ERROR"}, sentence(error))
+            return {"CANCELLED"}
+
+    def cancel(self, context: bpy.types.Context) -> None:
+        """Nothing was written yet: the scene goes back to its frame."""
+        if self._timer is not None:
+            context.window_manager.event_timer_remove(self._timer)
+            context.window_manager.progress_end()
+            self._timer = None
+        context.scene.frame_set(self._frame_before)
+        redraw(context)
+
+    def _begin(self, context: bpy.types.Context) -> None:
+        rig = context.scene.lsr1.copy_target
+        held = rig.lsr1_copy
+        if held.last < held.first:
+            raise FitError(f"the last frame, {held.last}, is before the first, {held.first}: correct one")
+        mapping_of(rig)
+        self._frames, self._motions = range(held.first, held.last + 1), []
+        self._frame_before = context.scene.frame_current
+        self._samples = sample_source(context, source_of(context), self._frames)
+
+    def _slice(self) -> bool:
+        """Frames while there is time; False after the last."""
+        deadline = time.perf_counter() + TIME_SLICE
+        while (motion := next(self._samples, None)) is not None:
+            self._motions.append(motion)
+            if time.perf_counter() > deadline:
+                return True
+        return False
+
+    def _end(self, context: bpy.types.Context) -> set[str]:
+        rig = context.scene.lsr1.copy_target
+        table, mapping, motion = table_of(rig.lsr1_copy.kind), mapping_of(rig), join(self._motions)
+        # Its constraints would hide the keys.
+        release(rig)
+        transfer = transfer_between(source_of(context), rig, mapping, motion, table)
+        action = key_transfer(rig, transfer, motion, self._frames, table)
+        bones = (rig.pose.bones[name] for name in transfer.bones)
+        pulled = [bone.name for bone in bones if any(not c.mute for c in bone.constraints)]
+        words = f"{len(self._frames)} frames in {action.name}, legs {transfer.scale:.2f} times as long"
+        if pulled:
+            self.report({"WARNING"}, f"{words}. Constraints may change the pose of {', '.join(pulled[:3])}")
+        else:
+            self.report({"INFO"}, words)
+        context.view_layer.update()
+        redraw(context)
+        return {"FINISHED"}
+
+
+class LSR1_OT_follow_live(bpy.types.Operator):
+    """The rig follows the body live, by constraints of its own that one click removes again"""
+
+    bl_idname = "lsr1.follow_live"
+    bl_label = "Follow Live"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """With a body and a rig."""
+        return _both_there(cls, context)
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Where the body stands at the first frame, the rig stands, too."""
+        rig, source, scene = context.scene.lsr1.copy_target, source_of(context), context.scene
+        with told(self):
+            mapping, frame = mapping_of(rig), scene.frame_current
+            try:
+                first = next(sample_source(context, source, [rig.lsr1_copy.first]))
+            finally:
+                scene.frame_set(frame)
+            table = table_of(rig.lsr1_copy.kind)
+            follow(context, source, rig, transfer_between(source, rig, mapping, first, table), table)
+            context.view_layer.update()
+            return {"FINISHED"}
+        return {"CANCELLED"}
+
+
+class LSR1_OT_stop_live(bpy.types.Operator):
+    """Remove the constraints with which the rig follows the body; its own stay"""
+
+    bl_idname = "lsr1.stop_live"
+    bl_label = "Stop Following"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """While a rig follows."""
+        rig = context.scene.lsr1.copy_target
+        if rig is None or rig.lsr1_copy.helper is None:
+            cls.poll_message_set("The rig follows nobody")
+            return False
+        return True
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Let it go."""
+        release(context.scene.lsr1.copy_target)
+        context.view_layer.update()
+        return {"FINISHED"}
