@@ -4,7 +4,7 @@ A joint of SMPL turns with the joint of the source that drives it: G_smpl(t) = G
 A. In the rest pose G_source is the source's rest rotation R, so A = R^T S with S what SMPL's rest bone lacks
 to lie along the source's: for thighs, shins, upper arms and forearms the smallest rotation between the two,
 so that bone directions are exact; for the hands that of the forearm; for the feet the turn about the
-vertical and what lays a standing sole flat; for the pelvis what makes it level when the subject is upright,
+vertical and what lays a standing sole flat; for the pelvis what makes it level when the subject is at ease,
 between legs and spine that stay as they are; for the spine, the neck and the head nothing, because SMPL's
 bones there lean though the body stands upright. `limb_twist` then repairs what the sources have wrong about
 the limbs' turns about themselves.

@@ -147,14 +147,14 @@ SOLES: Mapping[str, tuple[tuple[float, float], tuple[float, float]]] = {
     "cmu/60": ((4.6, -3.0), (3.8, 1.7)),
     "cmu/61": ((2.6, 1.3), (4.7, 1.4)),
 }
-# How far a subject's pelvis tips forward without a correction when the person is upright, in degrees: where
-# the markers sit on a pelvis, and so what a source calls level, differs by 30 degrees among subjects. The
-# median over the frames in which thighs and trunk are upright (retarget_strips.py --pelves).
+# How far a subject's pelvis tips forward without a correction, in degrees, when the person stands or walks at
+# ease: where the markers sit on a pelvis, and so what a source calls level, differs by 25 degrees among
+# subjects. The median over the clips (retarget_strips.py --pelves prints what remains).
 PELVES: Mapping[str, float] = {
-    "accad/Female1": -4.5, "accad/Male1": -2.8, "cmu/01": 0.8, "cmu/02": -4.7, "cmu/03": 6.1,
-    "cmu/05": 25.5, "cmu/06": -3.3, "cmu/07": 6.6, "cmu/08": 7.1, "cmu/10": 3.3, "cmu/12": 1.5,
-    "cmu/16": 0.7, "cmu/26": 11.3, "cmu/27": 0.8, "cmu/29": 4.7, "cmu/32": -0.8, "cmu/35": -1.6,
-    "cmu/49": 18.3, "cmu/60": 9.6, "cmu/61": 6.8,
+    "accad/Female1": -4.3, "accad/Male1": -3.4, "cmu/01": 1.5, "cmu/02": -4.0, "cmu/03": 7.1,
+    "cmu/05": 20.5, "cmu/06": -3.2, "cmu/07": 5.9, "cmu/08": 6.0, "cmu/10": 3.3, "cmu/12": 1.3,
+    "cmu/16": 0.9, "cmu/26": 10.9, "cmu/27": 0.8, "cmu/29": 4.7, "cmu/32": -0.6, "cmu/35": -1.6,
+    "cmu/49": 15.9, "cmu/60": 8.7, "cmu/61": 4.7,
 }
 # fmt: on
 

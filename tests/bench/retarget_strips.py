@@ -98,41 +98,33 @@ def print_soles(mocap_folder: Path) -> None:
         print(f"{subject} {('left', 'right')[side]}: toes up {toes:.1f}, left edge up {edge:.1f} degrees")
 
 
-def upright_pelves(source: SourceClip, G: np.ndarray, positions: np.ndarray) -> np.ndarray:
-    """How far the pelvis tips forward in the frames in which thighs and trunk are upright, degrees. -> [N].
+# Degrees from hanging straight within which a person at ease has thighs, shins and upper arms.
+_AT_EASE = (("hip", "knee", 30.0), ("knee", "ankle", 45.0), ("shoulder", "elbow", 40.0))
 
-    The thighs are on average within 15 degrees of the vertical, the source's trunk, hips to shoulders, in 20.
+
+def eased_pelves(G: np.ndarray, positions: np.ndarray) -> np.ndarray:
+    """How far the pelvis tips forward, degrees, where the person stands or walks at ease. -> [N].
+
+    G [T, 24, 3, 3] and positions [T, 24, 3] in the world.
     """
-    clip, family = source.clip, source.family
-
-    def middle(part: str) -> np.ndarray:
-        left, right = (clip.positions[:, clip.index(family.driver(f"{s}_{part}"))] for s in ("left", "right"))
-        return (left + right) / 2
-
-    ahead = G[:, 0, :, 2] * [1.0, 0.0, 1.0]
-    ahead /= np.linalg.norm(ahead, axis=1, keepdims=True)
-
-    def pitch(up: np.ndarray) -> np.ndarray:
-        return np.degrees(np.arctan2((up * ahead).sum(axis=1), up[:, 1]))
-
-    hips, knees = (
-        [SMPL_JOINT_NAMES.index(f"{s}_{part}") for s in ("left", "right")] for part in ("hip", "knee")
-    )
-    thighs = np.mean(
-        [pitch(positions[:, hip] - positions[:, knee]) for hip, knee in zip(hips, knees, strict=True)], axis=0
-    )
-    trunk = pitch(middle("shoulder") - middle("hip"))
-    return pitch(G[:, 0, :, 1])[(np.abs(thighs) < 15) & (np.abs(trunk) < 20)]
+    eased = np.ones(len(G), dtype=bool)
+    for upper, lower, most in _AT_EASE:
+        for side in ("left", "right"):
+            a, b = (SMPL_JOINT_NAMES.index(f"{side}_{part}") for part in (upper, lower))
+            bone = positions[:, a] - positions[:, b]
+            eased &= bone[:, 1] > np.cos(np.radians(most)) * np.linalg.norm(bone, axis=1)
+    up, front = G[eased, 0, :, 1], G[eased, 0, :, 2] * [1.0, 0.0, 1.0]
+    ahead = (up * front).sum(axis=1) / np.linalg.norm(front, axis=1)
+    return np.degrees(np.arctan2(ahead, up[:, 1]))
 
 
 def print_pelves(mocap_folder: Path) -> None:
     """What remains of the pelvis' tip, subject by subject: corrects the table PELVES of the sources."""
     rest_joints = open_body_joints()
     found: dict[str, list[np.ndarray]] = {}
-    for source in read_sources(mocap_folder, rate=30.0):
-        motion = retarget(source, rest_joints)
+    for motion in load_motions(mocap_folder, rate=30.0, rest_joints=rest_joints):
         posed = world_joints(motion.rotations, motion.root, rest_joints)
-        found.setdefault(subject_of(motion.name), []).append(upright_pelves(source, *posed))
+        found.setdefault(subject_of(motion.name), []).append(eased_pelves(*posed))
     for subject, parts in found.items():
         forward = np.concatenate(parts)
         if len(forward) >= _FEW:

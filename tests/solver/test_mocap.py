@@ -14,6 +14,7 @@ from lsr1_solver.training.mocap import read_bvh
 from lsr1_solver.training.retarget import (
     MIRRORED_JOINTS,
     Motion,
+    load_motions,
     mirror,
     mirror_rotations,
     open_body_joints,
@@ -21,7 +22,7 @@ from lsr1_solver.training.retarget import (
     world_joints,
 )
 from lsr1_solver.training.sources import SourceClip, read_sources, split_of
-from tests.bench.retarget_strips import foot_tilt, limb_errors, upright_pelves
+from tests.bench.retarget_strips import eased_pelves, foot_tilt, limb_errors
 from tests.shared import SHARED, needs_shared
 
 BVH = """HIERARCHY
@@ -233,14 +234,13 @@ def test_limbs_point_where_the_source_points(source: SourceClip) -> None:
 
 
 @needs_shared("mocap")
-@pytest.mark.parametrize("name", ["cmu/05_01", "cmu/35_01", "accad/Male1_B3_Walk"])
-def test_the_pelvis_is_level_when_the_body_is_upright(name: str) -> None:
-    source = next(read_sources(SHARED / "mocap", rate=30.0, pattern=name))
+@pytest.mark.parametrize("clips", ["cmu/05_*", "cmu/35_0*", "cmu/49_0*", "accad/Male1_B*"])
+def test_the_pelvis_is_level_when_the_person_is_at_ease(clips: str) -> None:
     joints = open_body_joints()
-    motion = retarget(source, joints)
-    forward = upright_pelves(source, *world_joints(motion.rotations, motion.root, joints))
-    assert len(forward) > 10
-    assert abs(np.median(forward)) < 8
+    motions = load_motions(SHARED / "mocap", pattern=clips, rest_joints=joints)
+    forward = np.concatenate([eased_pelves(*world_joints(m.rotations, m.root, joints)) for m in motions])
+    assert len(forward) > 20
+    assert abs(np.median(forward)) < 4
 
 
 @needs_shared("mocap")
