@@ -2,9 +2,9 @@
 
 import bpy
 
-from . import clip_properties, overlay, panels, properties, shape_follower
+from . import clip_panel, clip_properties, overlay, panels, properties, shape_follower
 from .operators import body as body_buttons
-from .operators import fit, keypoints, picture, place, transfer
+from .operators import clip, fit, keypoints, picture, place, tracks, transfer
 
 CLASSES = (
     properties.LSR1_PG_body,
@@ -34,6 +34,11 @@ CLASSES = (
     place.LSR1_OT_place_keypoints,
     fit.LSR1_OT_fit_pose,
     fit.LSR1_OT_cancel_fit,
+    clip.LSR1_OT_fit_clip,
+    clip.LSR1_OT_next_bad_frame,
+    tracks.LSR1_OT_cut_track,
+    tracks.LSR1_OT_merge_tracks,
+    tracks.LSR1_OT_import_timings,
     transfer.LSR1_OT_guess_bones,
     transfer.LSR1_OT_copy_motion,
     transfer.LSR1_OT_follow_live,
@@ -41,6 +46,10 @@ CLASSES = (
     panels.LSR1_PT_main,
     panels.LSR1_PT_keypoints,
     panels.LSR1_PT_fit,
+    clip_panel.LSR1_PT_clip,
+    clip_panel.LSR1_PT_clip_frames,
+    clip_panel.LSR1_PT_clip_tracks,
+    clip_panel.LSR1_PT_clip_options,
     panels.LSR1_PT_shape,
     panels.LSR1_UL_joint_bones,
     panels.LSR1_PT_copy,

@@ -53,6 +53,21 @@ def add_body(context: bpy.types.Context, model_file: str = "") -> bpy.types.Obje
     return armature
 
 
+def remove_body(armature: bpy.types.Object) -> None:
+    """Take a body that ``add_body`` made out of the file again, whole."""
+    mesh, bones = mesh_of(armature), armature.data
+    bpy.data.objects.remove(armature)
+    bpy.data.armatures.remove(bones)
+    if mesh is not None:
+        skin = mesh.data
+        materials = list(skin.materials)
+        bpy.data.objects.remove(mesh)
+        bpy.data.meshes.remove(skin)
+        for material in materials:
+            if not material.users:
+                bpy.data.materials.remove(material)
+
+
 def _visible_collection(context: bpy.types.Context) -> bpy.types.Collection:
     layer = context.view_layer.active_layer_collection
     hidden = layer.exclude or layer.hide_viewport or layer.collection.hide_viewport

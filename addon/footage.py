@@ -53,12 +53,25 @@ def scene_view(
 ) -> View:
     """The scene's camera for a picture that fills its frame; ``picture`` is its size (None: the render's).
 
-    Blender's own projection matrix knows lens, sensor fit, shift and pixel aspect. FitError where the scene
-    has no camera, or one that is no perspective camera.
+    FitError where the scene has no camera, or one that is no perspective camera.
     """
     obj = scene.camera
     if obj is None or obj.type != "CAMERA":
         raise FitError("The scene has no camera: add one (Add > Camera), or press Open Picture")
+    return view_of(obj, scene, depsgraph, picture)
+
+
+def view_of(
+    obj: bpy.types.Object,
+    scene: bpy.types.Scene,
+    depsgraph: bpy.types.Depsgraph,
+    picture: tuple[int, int] | None = None,
+) -> View:
+    """What a camera object sees in a scene's render, as it is in a depsgraph.
+
+    Blender's own projection matrix knows lens, sensor fit, shift and pixel aspect. FitError where it is no
+    perspective camera.
+    """
     if obj.data.type != "PERSP":
         raise FitError(f"{obj.name} is not a perspective camera: change its type in the camera's properties")
     width, height = render_size(scene)

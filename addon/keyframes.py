@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import bpy
 import numpy as np
@@ -15,8 +16,9 @@ from .armature import bone_channels
 from .body_mesh import corrective_name, corrective_values
 from .rig import joints_of_shape, rig_of
 
-# Blender's numbers for keyframe handles (auto clamped) and interpolation (Bezier).
-_AUTO_CLAMPED, _BEZIER = 4, 2
+# Blender's numbers for keyframe handles (auto clamped) and for interpolation.
+_AUTO_CLAMPED = 4
+_INTERPOLATIONS = {"CONSTANT": 0, "LINEAR": 1, "BEZIER": 2}
 
 
 def insert_keyframes(
@@ -33,16 +35,52 @@ def insert_keyframes(
 
     Raises FitError where the armature is no SMPL rig.
     """
-    rig = rig_of(armature)
-    pelvis = np.stack([joints_of_shape(rig.body, beta)[0] for beta in np.asarray(pose.betas)]) + pose.transl
-    rotations, locations = bone_channels(rig, local_rotations(pose), pelvis, to_world)
     curves = ensure_curves(armature, armature.name)
     times = np.asarray(frames, dtype=float)
+    for channel in motion_channels(armature, pose, to_world):
+        _follow_key_before(curves, channel.path, times, channel.values)
+        key_values(curves, channel.path, times, channel.values, channel.group)
+
+
+@dataclass(frozen=True, eq=False)
+class Channel:
+    """What a motion makes of one property of a bone: its data ``path``, the ``values`` [B, N], the ``group``
+    of channels, and the bone's rotation ``mode`` where these are rotations ("" where they are places).
+    """
+
+    path: str
+    values: np.ndarray
+    group: str
+    mode: str
+
+
+def motion_channels(
+    armature: bpy.types.Object,
+    pose: BodyPose,
+    to_world: Matrix | np.ndarray | None = None,
+    betas: np.ndarray | None = None,
+) -> list[Channel]:
+    """A motion [B] as the channels of an SMPL rig's bones, in their rotation modes.
+
+    ``to_world`` [4, 4] or [B, 4, 4] as in ``apply_pose``. ``betas`` [S] is the shape that the mesh shows
+    where the rest bones stand for another: then the bones' places are among the channels, too.
+
+    Raises FitError where the armature is no SMPL rig.
+    """
+    rig = rig_of(armature)
+    shapes, of = np.unique(np.asarray(pose.betas), axis=0, return_inverse=True)
+    rest = np.stack([joints_of_shape(rig.body, shape)[0] for shape in shapes])[of.ravel()]
+    rotations, locations = bone_channels(rig, local_rotations(pose), rest + pose.transl, to_world, betas)
+    found = []
     for j, name in enumerate(rig.bones):
         if name is None:
             continue
         bone = armature.pose.bones[name]
-        key_bone(curves, bone, times, rotations[:, j], locations[:, 0] if j == 0 else None)
+        path, values = _rotation_channels(bone, rotations[:, j])
+        found.append(Channel(f"{bone.path_from_id()}.{path}", values, name, bone.rotation_mode))
+        if j == 0 or betas is not None:
+            found.append(Channel(f"{bone.path_from_id()}.location", locations[:, j], name, ""))
+    return found
 
 
 def key_bone(
@@ -107,14 +145,19 @@ def _follow_key_before(
 
 
 def key_values(
-    curves: bpy.types.bpy_prop_collection, path: str, times: np.ndarray, values: np.ndarray, group: str
+    curves: bpy.types.bpy_prop_collection,
+    path: str,
+    times: np.ndarray,
+    values: np.ndarray,
+    group: str,
+    interpolation: str = "BEZIER",
 ) -> None:
     """Key a property's numbers [B, N] at scene frames [B] by its data path, in a group of channels."""
     for index in range(values.shape[1]):
         curve = curves.find(path, index=index)
         if curve is None:
             curve = _new_curve(curves, path, index, group)
-        _add_keys(curve, times, values[:, index])
+        _add_keys(curve, times, values[:, index], _INTERPOLATIONS[interpolation])
 
 
 def _new_curve(curves: bpy.types.bpy_prop_collection, path: str, index: int, group: str) -> bpy.types.FCurve:
@@ -125,7 +168,7 @@ def _new_curve(curves: bpy.types.bpy_prop_collection, path: str, index: int, gro
     return curves.new(path, index=index, action_group=group)
 
 
-def _add_keys(curve: bpy.types.FCurve, times: np.ndarray, values: np.ndarray) -> None:
+def _add_keys(curve: bpy.types.FCurve, times: np.ndarray, values: np.ndarray, interpolation: int) -> None:
     points = curve.keyframe_points
     if len(points):
         for time, value in zip(times.tolist(), values.tolist(), strict=True):
@@ -136,7 +179,7 @@ def _add_keys(curve: bpy.types.FCurve, times: np.ndarray, values: np.ndarray) ->
         points.foreach_set("co", np.stack([times, values], axis=1)[order].astype(np.float32).ravel())
         for side in ("handle_left_type", "handle_right_type"):
             points.foreach_set(side, np.full(len(times), _AUTO_CLAMPED, dtype=np.int32))
-        points.foreach_set("interpolation", np.full(len(times), _BEZIER, dtype=np.int32))
+        points.foreach_set("interpolation", np.full(len(times), interpolation, dtype=np.int32))
     curve.update()
 
 

@@ -74,6 +74,17 @@ def body_of(obj: bpy.types.Object | None) -> bpy.types.Object | None:
     return obj
 
 
+def target(context: bpy.types.Context) -> bpy.types.Object | None:
+    """The body that is meant: the active object's, else the only one in the scene."""
+    own = body_of(context.active_object)
+    if own is not None:
+        return own
+    rigs = [obj for obj in context.scene.objects if is_rig(obj)]
+    ours = [obj for obj in rigs if obj.lsr1_body.is_ours]
+    found = ours or rigs
+    return found[0] if len(found) == 1 else None
+
+
 def rig_of(armature: bpy.types.Object) -> Rig:
     """Read an armature's rest pose. FitError where it is no SMPL rig, or its scale is uneven."""
     if armature.type != "ARMATURE":

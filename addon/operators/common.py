@@ -9,7 +9,7 @@ import bpy
 
 from ...lsr1_solver import FitError
 from ..keypoint_store import has_keypoints
-from ..rig import body_of, is_rig
+from ..rig import target
 
 NO_BODY = "There is no body: press Add Body, or select an SMPL armature"
 
@@ -27,17 +27,6 @@ def sentence(error: FitError) -> str:
     """The solver's message as a sentence."""
     text = str(error)
     return text[:1].upper() + text[1:]
-
-
-def target(context: bpy.types.Context) -> bpy.types.Object | None:
-    """The body that is meant: the active object's, else the only one in the scene."""
-    own = body_of(context.active_object)
-    if own is not None:
-        return own
-    rigs = [obj for obj in context.scene.objects if is_rig(obj)]
-    ours = [obj for obj in rigs if obj.lsr1_body.is_ours]
-    found = ours or rigs
-    return found[0] if len(found) == 1 else None
 
 
 def is_idle(cls: type[bpy.types.Operator], context: bpy.types.Context) -> bool:
@@ -72,11 +61,11 @@ def out_of_edit_modes(cls: type[bpy.types.Operator], context: bpy.types.Context)
     return True
 
 
-def redraw(context: bpy.types.Context) -> None:
-    """Draw every 3D view again, its panels too."""
+def redraw(context: bpy.types.Context, *more: str) -> None:
+    """Draw every 3D view again, its panels too, and ``more`` kinds of editors."""
     for window in context.window_manager.windows:
         for area in window.screen.areas:
-            if area.type == "VIEW_3D":
+            if area.type in {"VIEW_3D", *more}:
                 area.tag_redraw()
 
 

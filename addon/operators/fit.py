@@ -21,7 +21,7 @@ from .common import (
 
 TIME_SLICE, TICK = 0.015, 0.01  # seconds
 # The view may be turned while a fit runs; everything else waits.
-_PASSED_ON = {
+PASSED_ON = {
     "MOUSEMOVE",
     "INBETWEEN_MOUSEMOVE",
     "MIDDLEMOUSE",
@@ -84,7 +84,7 @@ class LSR1_OT_fit_pose(bpy.types.Operator):
             self.report({"INFO"}, "Fit cancelled: everything is as it was")
             return {"CANCELLED"}
         if event.type != "TIMER":
-            passed = event.type in _PASSED_ON or (event.type == "LEFTMOUSE" and over_panel(context, event))
+            passed = event.type in PASSED_ON or (event.type == "LEFTMOUSE" and over_panel(context, event))
             return {"PASS_THROUGH"} if passed else {"RUNNING_MODAL"}
         try:
             if self._slice():

@@ -1,0 +1,286 @@
+"""A clip's fit in Blender: from the scene to a problem, from its states to a take, and back to how it was."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import bpy
+import numpy as np
+
+from ..lsr1_solver import MINIMIZERS, BodyModel, FitError, FitProblem, FitState, Weights, fit
+from .body import (
+    add_body,
+    joints_to_shape,
+    mesh_of,
+    remove_body,
+    set_shape,
+    show_betas,
+    show_pose,
+    shown_betas,
+)
+from .body_mesh import corrective_name
+from .camera_path import CameraPath, camera_path
+from .fits import Snapshot, picture_view, restore, snapshot, square_keypoints
+from .footage import moving_picture
+from .keyframes import key_shape, motion_channels
+from .properties import preferred_model_file
+from .quality import ClipQuality, clip_quality
+from .rig import rig_of, target
+from .takes import (
+    ActionBefore,
+    begin_take,
+    clear_take,
+    describe,
+    discard_take,
+    keep_earlier_take,
+    read_contacts,
+    write_contacts,
+    write_motion,
+)
+from .timing import clip_rate, nearest_row, row_frames, set_scene_rate
+from .tracks import track_keypoints
+
+_SAME = 1e-6
+# Names of folders that say what is in them and not whose.
+_SAY_NOTHING = {"", "keypoints", "json", "openpose", "output", "poses", "results"}
+
+
+@dataclass(frozen=True, eq=False)
+class ClipFit:
+    """A track's frames as a problem, and what its answer needs to be keyed.
+
+    ``armature`` is a name: objects may be freed between two ticks. ``frames`` [B] are scene frames,
+    ``kept_shape`` [S] the shape that the body keeps (None: it is fitted).
+    """
+
+    armature: str
+    name: str
+    path: CameraPath
+    problem: FitProblem
+    frames: np.ndarray
+    minimizer: str
+    steps: int
+    kept_shape: np.ndarray | None
+
+    def states(self) -> Iterator[FitState]:
+        """The fit, step by step."""
+        minimizer = MINIMIZERS[self.minimizer]
+        if self.kept_shape is None:
+            yield from fit(self.problem, minimizer, one_shape=True, max_iterations=self.steps)
+            return
+        # Read first: the shape is then replaced by the one to keep.
+        *_, read = fit(self.problem, minimizer, max_iterations=0)
+        shape = np.tile(self.kept_shape[: read.pose.betas.shape[1]], (len(self.frames), 1))
+        problem = replace(self.problem, fixed=frozenset({"betas"}))
+        start = replace(read.pose, betas=shape)
+        yield from fit(problem, minimizer, initial=start, max_iterations=self.steps)
+
+
+def wanted_rows(scene: bpy.types.Scene, frames: np.ndarray) -> np.ndarray:
+    """Which rows at scene frames [B] the range in the panel takes in. -> [B] booleans."""
+    clip = scene.lsr1.clip
+    first, last = {
+        "KEYPOINTS": (-np.inf, np.inf),
+        "SCENE": (scene.frame_preview_start, scene.frame_preview_end)
+        if scene.use_preview_range
+        else (scene.frame_start, scene.frame_end),
+        "CUSTOM": (clip.first, clip.last),
+    }[clip.frame_range]
+    return (frames >= first - _SAME) & (frames <= last + _SAME)
+
+
+def clip_fit(
+    context: bpy.types.Context, armature: bpy.types.Object, track: int, *, keep_contacts: bool = False
+) -> ClipFit:
+    """The fit of a track that the scene's keypoints, camera and settings describe.
+
+    With ``keep_contacts`` feet stand where the armature's take says so. FitError where something is missing:
+    frames in the range, a camera, usable points, the right picture size.
+    """
+    scene, settings, clip = context.scene, context.scene.lsr1.settings, context.scene.lsr1.clip
+    keypoints = track_keypoints(scene, track)
+    frames = row_frames(scene, len(keypoints))
+    seen = np.flatnonzero(keypoints.confidence.any(axis=1))
+    rows = np.flatnonzero(wanted_rows(scene, frames))
+    # Before a person comes and after it has gone there is nothing to bridge.
+    rows = rows[(rows >= seen[0]) & (rows <= seen[-1])] if len(seen) else rows[:0]
+    if not len(rows):
+        raise FitError(
+            f"Track {track + 1} has no keypoints in the range: it is at frames "
+            f"{frames[seen[0]]:.0f} to {frames[seen[-1]]:.0f}"
+            if len(seen)
+            else f"Track {track + 1} has no keypoints"
+        )
+    chosen = slice(int(rows[0]), int(rows[-1]) + 1)
+    frames, view, rig = frames[chosen], picture_view(context), rig_of(armature)
+    path = camera_path(context, view, frames)
+    kept = settings.keep_shape or not armature.lsr1_body.is_ours
+    problem = FitProblem(
+        rig.body,
+        path.camera,
+        square_keypoints(view, keypoints.frames(chosen)),
+        weights=Weights(temporal=clip.smoothness, feet=clip.feet),
+        frame_rate=clip_rate(scene),
+        camera_to_world=path.solver_places(rig.scale),
+        contacts=read_contacts(armature, frames) if keep_contacts else None,
+    )
+    return ClipFit(
+        armature.name,
+        take_name(scene, track),
+        path,
+        problem,
+        frames,
+        settings.minimizer,
+        settings.steps,
+        _kept_shape(armature, rig.body) if kept else None,
+    )
+
+
+def _kept_shape(armature: bpy.types.Object, body: BodyModel) -> np.ndarray:
+    return shown_betas(armature)[: body.shape_count]
+
+
+def take_name(scene: bpy.types.Scene, track: int) -> str:
+    """What a take of a track is called: the clip's name, and the track's number where there are several."""
+    held, picture = scene.lsr1.keypoints, moving_picture(scene)
+    source = Path(bpy.path.abspath(held.source)) if held.source else Path()
+    if picture is not None:
+        name = Path((picture.clip or picture.image).name).stem
+    elif source.is_dir():
+        name = source.parent.name if source.name.lower() in _SAY_NOTHING else source.name
+    else:
+        name = source.stem
+    # Without the number of a frame and what detectors add to it.
+    name = re.sub(r"[\W_]*\d*([\W_]*keypoints)?$", "", name) or "Clip"
+    return f"{name} {track + 1}" if len(held.people) > 1 else name
+
+
+class TakeInProgress:
+    """A track's take while it is fitted: shown on the way, then accepted, or taken away again."""
+
+    def __init__(self, context: bpy.types.Context, track: int, *, keep_contacts: bool) -> None:
+        """Remember how things are, and give the track's body, which may be a new one, a new action.
+
+        FitError as ``clip_fit``; nothing has changed then.
+        """
+        armature, self._is_new = _body_for(context, track)
+        self._track, self._shape_before = track, shown_betas(armature)
+        self._actions: list[tuple[str, ActionBefore]] = []
+        self._before: Snapshot = snapshot(context.scene, armature)
+        self._armature = armature.name
+        try:
+            self.job = clip_fit(context, armature, track, keep_contacts=keep_contacts)
+            self._begin(armature, self.job.name)
+        except FitError:
+            self.discard(context)
+            raise
+
+    def show(self, context: bpy.types.Context, state: FitState) -> None:
+        """Key all frames as far as they have come; the rest bones stay."""
+        armature = self._object(context)
+        betas = np.asarray(state.pose.betas)[0]
+        stands = np.array(armature.lsr1_body.betas)[: len(betas)]
+        preview = armature.lsr1_body.is_ours and not np.allclose(betas, stands, atol=1e-5)
+        context.scene.lsr1.result.is_preview = True
+        show_betas(armature, betas)
+        channels = motion_channels(armature, state.pose, self.job.path.to_world, betas if preview else None)
+        write_motion(clear_take(armature), channels, self.job.frames)
+
+    def accept(self, context: bpy.types.Context, state: FitState) -> ClipQuality:
+        """Key the motion as the panel says, and remember what is doubtful in it."""
+        scene, clip, job = context.scene, context.scene.lsr1.clip, self.job
+        armature, to_world = self._object(context), self.job.path.to_world
+        scene.lsr1.result.is_preview = False
+        if job.kept_shape is None:
+            set_shape(context, armature, np.asarray(state.pose.betas)[0])
+        row = nearest_row(job.frames, scene.frame_current) or 0
+        show_pose(armature, state.pose, frame=row, to_world=to_world[row] if job.path.moves else to_world)
+        curves, fitted = clear_take(armature), state.fitted
+        write_motion(
+            curves,
+            motion_channels(armature, state.pose, to_world),
+            job.frames,
+            keyed=fitted if clip.gaps == "NO_KEYS" else None,
+            bridged=~fitted,
+            cuts=None if state.clip is None else state.clip.cuts,
+            interpolation=clip.interpolation,
+            error=clip.error if clip.reduce else None,
+        )
+        quality = clip_quality(state)
+        if state.clip is not None:
+            write_contacts(curves, job.frames, state.clip.contacts)
+        describe(armature.animation_data.action, job.name, job.frames, quality)
+        mesh = mesh_of(armature)
+        keys = mesh.data.shape_keys if mesh is not None else None
+        if keys is not None and corrective_name(0) in keys.key_blocks:
+            self._begin(keys, f"{job.name} Shape")
+            key_shape(mesh, state.pose, job.frames.tolist())
+        scene.frame_set(scene.frame_current, subframe=scene.frame_subframe)
+        return quality
+
+    def in_words(self, state: FitState, quality: ClipQuality) -> str:
+        """What came of it, a line for the user."""
+        bridged = int((~state.fitted).sum())
+        gaps = f", {bridged} without keypoints" if bridged else ""
+        return (
+            f"{self.job.name}: {len(self.job.frames)} frames{gaps}, {np.nanmean(quality.percent):.2f} % of "
+            f"the height, {len(quality.worst())} places to look at"
+        )
+
+    def close(self, context: bpy.types.Context) -> None:
+        """The take stays: so do earlier ones, and the track's body is known."""
+        scene = context.scene
+        for _, before in self._actions:
+            keep_earlier_take(before)
+        if self._track < len(scene.lsr1.keypoints.people):
+            scene.lsr1.keypoints.people[self._track].body = self._object(context)
+        if scene.lsr1.clip.set_rate and scene.lsr1.keypoints.keys_at == "FRAMES":
+            set_scene_rate(scene, clip_rate(scene))
+
+    def discard(self, context: bpy.types.Context) -> None:
+        """Bring everything back."""
+        armature = context.scene.objects.get(self._armature)
+        context.scene.lsr1.result.is_preview = False
+        if armature is None:
+            return
+        for name, before in reversed(self._actions):
+            owner = armature if name == self._actions[0][0] else mesh_of(armature).data.shape_keys
+            discard_take(owner, bpy.data.actions.get(name), before)
+        if self._is_new:
+            remove_body(armature)
+            return
+        restore(context.scene, self._before)
+        joints_to_shape(context, armature)
+
+    def _begin(self, owner: bpy.types.ID, name: str) -> None:
+        action, before = begin_take(owner, name)
+        self._actions.append((action.name, before))
+
+    def _object(self, context: bpy.types.Context) -> bpy.types.Object:
+        armature = context.scene.objects.get(self._armature)
+        if armature is None:
+            raise FitError(f"{self._armature} is gone: it was deleted while it was fitted")
+        return armature
+
+
+def _body_for(context: bpy.types.Context, track: int) -> tuple[bpy.types.Object, bool]:
+    """The body of a track, and whether it was made for it: its own, the one that is meant, or a new one."""
+    scene = context.scene
+    people = scene.lsr1.keypoints.people
+    own = people[track].body if track < len(people) else None
+    if own is not None and own.name in scene.objects:
+        return own, False
+    found = target(context)
+    if found is not None and all(person.body != found for person in people):
+        return found, False
+    layer = context.view_layer
+    active, selected = layer.objects.active, context.selected_objects
+    body = add_body(context, preferred_model_file(context))
+    body.select_set(False)
+    for thing in selected:
+        thing.select_set(True)
+    layer.objects.active = active or body
+    return body, True

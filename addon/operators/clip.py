@@ -1,0 +1,224 @@
+"""Fit Clip: one modal operator for the ticked tracks, and Next Bad Frame."""
+# ruff: noqa: N801, RUF012 - Blender's way of naming and describing classes
+
+import time
+from collections.abc import Iterator
+
+import bpy
+from bpy.props import BoolProperty
+
+from ...lsr1_solver import FitError, FitState
+from ..clips import TakeInProgress
+from ..keypoint_store import frame_count
+from ..tracks import used_tracks
+from .common import (
+    is_idle,
+    keypoints_there,
+    out_of_edit_modes,
+    over_panel,
+    redraw,
+    sentence,
+    target,
+)
+from .fit import PASSED_ON, TICK, TIME_SLICE
+
+# Writing the keys of a long clip takes a while: not more often than after so many times its own.
+_SHOWING = 3.0
+SHOW_TIME = {"DOPESHEET_EDITOR", "GRAPH_EDITOR", "NLA_EDITOR"}
+
+
+class LSR1_OT_fit_clip(bpy.types.Operator):
+    """Fit the body to the keypoints of many frames at once, as an action of its own. Esc stops it"""
+
+    bl_idname = "lsr1.fit_clip"
+    bl_label = "Fit Clip"
+    bl_options = {"REGISTER", "UNDO"}
+
+    again: BoolProperty(
+        name="Keep Contacts",
+        description="Feet stand where the take says so: change its contacts first",
+        options={"SKIP_SAVE", "HIDDEN"},
+    )
+
+    _tracks: list[int]
+    _takes: list[TakeInProgress]
+    _states: Iterator[FitState]
+    _last: FitState | None
+    _timer: bpy.types.Timer | None = None
+    # Seconds that the solver took for this track, and the time before which nothing is shown again.
+    _spent: float
+    _shown_at: float
+    _said: str
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """With the keypoints of more than one frame, outside the modes that edit."""
+        if not (is_idle(cls, context) and keypoints_there(cls, context) and out_of_edit_modes(cls, context)):
+            return False
+        if frame_count(context.scene) < 2:
+            cls.poll_message_set("The keypoints are of one frame: press Fit Pose")
+            return False
+        return True
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """The whole clip at once: for scripts, and where there is no window."""
+        self._begin(context)
+        try:
+            while self._step(context):
+                pass
+            return self._end(context)
+        except FitError as error:
+            return self._fail(context, error)
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        """Begin, and go on with every tick."""
+        if bpy.app.background or context.window is None:
+            return self.execute(context)
+        self._begin(context)
+        self._timer = context.window_manager.event_timer_add(TICK, window=context.window)
+        context.window_manager.modal_handler_add(self)
+        context.scene.lsr1.result.is_running = True
+        return {"RUNNING_MODAL"}
+
+    def modal(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        """A slice of the fit a tick; Esc or the panel's button stops it."""
+        try:
+            if event.type == "ESC" or not context.scene.lsr1.result.is_running:
+                return self._interrupted(context)
+            if event.type != "TIMER":
+                passed = event.type in PASSED_ON or (event.type == "LEFTMOUSE" and over_panel(context, event))
+                return {"PASS_THROUGH"} if passed else {"RUNNING_MODAL"}
+            deadline = time.perf_counter() + TIME_SLICE
+            while self._step(context):
+                if time.perf_counter() > deadline:
+                    self._show(context)
+                    return {"RUNNING_MODAL"}
+            return self._end(context)
+        except FitError as error:
+            return self._fail(context, error)
+
+    def cancel(self, context: bpy.types.Context) -> None:
+        """Bring everything back."""
+        self._stop(context)
+        for take in reversed(self._takes):
+            take.discard(context)
+        redraw(context, *SHOW_TIME)
+
+    def _begin(self, context: bpy.types.Context) -> None:
+        self._tracks, self._takes = used_tracks(context.scene), []
+        self._states, self._last, self._shown_at = iter(()), None, 0.0
+        self._spent, self._said = 0.0, ""
+
+    def _step(self, context: bpy.types.Context) -> bool:
+        """One state more, of the next track where one is done; False after the last."""
+        began = time.perf_counter()
+        state = next(self._states, None)
+        self._spent += time.perf_counter() - began
+        if state is not None:
+            self._last = state
+            return True
+        self._accept(context)
+        if len(self._takes) == len(self._tracks):
+            return False
+        track = self._tracks[len(self._takes)]
+        self._takes.append(TakeInProgress(context, track, keep_contacts=self.again))
+        self._states, self._last, self._spent = self._takes[-1].job.states(), None, 0.0
+        return True
+
+    def _accept(self, context: bpy.types.Context) -> None:
+        if self._last is None:
+            return
+        quality = self._takes[-1].accept(context, self._last)
+        context.scene.lsr1.clip.seconds_a_frame = self._spent / len(quality.score)
+        self._said = self._takes[-1].in_words(self._last, quality)
+
+    def _show(self, context: bpy.types.Context) -> None:
+        """The frames as far as they have come, and how long it will go on."""
+        if self._last is None:
+            return
+        now = time.perf_counter()
+        if now > self._shown_at:
+            self._takes[-1].show(context, self._last)
+            done = time.perf_counter()
+            self._shown_at = done + _SHOWING * (done - now)
+        clip, frames = context.scene.lsr1.clip, len(self._takes[-1].job.frames)
+        left = max(frames * clip.seconds_a_frame - self._spent, self._spent / 10)
+        done, all_tracks = len(self._takes) - 1 + self._spent / (self._spent + left), len(self._tracks)
+        left += (all_tracks - len(self._takes)) * (self._spent + left)
+        clip.progress = done / all_tracks
+        clip.progress_text = f"Step {self._last.iteration}, about {max(1, round(left))} s left"
+        whom = f"track {len(self._takes)} of {all_tracks}, " if all_tracks > 1 else ""
+        esc = "keep it so far" if clip.on_cancel == "KEEP" else "bring everything back"
+        context.workspace.status_text_set(
+            f"Fit Clip: {whom}{clip.progress_text[0].lower()}{clip.progress_text[1:]}    Esc: {esc}"
+        )
+        redraw(context, *SHOW_TIME)
+
+    def _interrupted(self, context: bpy.types.Context) -> set[str]:
+        if context.scene.lsr1.clip.on_cancel == "KEEP" and self._last is not None:
+            return self._end(context, self._last)
+        self.cancel(context)
+        self.report({"INFO"}, "Fit cancelled: everything is as it was")
+        return {"CANCELLED"}
+
+    def _end(self, context: bpy.types.Context, so_far: FitState | None = None) -> set[str]:
+        if so_far is not None:
+            self._accept(context)
+            self._said = f"Stopped early. {self._said}"
+        self._stop(context)
+        for take in self._takes:
+            take.close(context)
+        self.report({"INFO"}, self._said)
+        redraw(context, *SHOW_TIME)
+        return {"FINISHED"}
+
+    def _fail(self, context: bpy.types.Context, error: FitError) -> set[str]:
+        self.cancel(context)
+        self.report({"ERROR"}, sentence(error))
+        return {"CANCELLED"}
+
+    def _stop(self, context: bpy.types.Context) -> None:
+        if self._timer is not None:
+            context.window_manager.event_timer_remove(self._timer)
+            context.workspace.status_text_set(None)
+            self._timer = None
+        context.scene.lsr1.result.is_running = False
+
+
+class LSR1_OT_next_bad_frame(bpy.types.Operator):
+    """Go to the next frame of the take that needs a look, the worst first, and say why"""
+
+    bl_idname = "lsr1.next_bad_frame"
+    bl_label = "Next Bad Frame"
+    bl_options = {"REGISTER"}
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """With a take in which something is doubtful."""
+        take = shown_take(context)
+        if take is None:
+            cls.poll_message_set("The body's action is no take: press Fit Clip")
+            return False
+        if not take.bad:
+            cls.poll_message_set("No frame of this take needs a look")
+            return False
+        return True
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Go there; after the last comes the worst again."""
+        take = shown_take(context)
+        take.shown = (take.shown + 1) % len(take.bad)
+        bad = take.bad[take.shown]
+        whole = int(bad.frame // 1)
+        context.scene.frame_set(whole, subframe=bad.frame - whole)
+        self.report({"INFO"}, f"{take.shown + 1} of {len(take.bad)}, frame {bad.frame:g}: {bad.name}")
+        redraw(context, *SHOW_TIME)
+        return {"FINISHED"}
+
+
+def shown_take(context: bpy.types.Context) -> bpy.types.PropertyGroup | None:
+    """What is remembered about the take that moves the body that is meant; None where its action is none."""
+    body = target(context)
+    data = body.animation_data if body is not None else None
+    take = data.action.lsr1_take if data is not None and data.action is not None else None
+    return take if take is not None and take.track else None

@@ -1,0 +1,176 @@
+"""Takes: a motion as an action of its own, what is doubtful in it, and which feet stand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import bpy
+import numpy as np
+
+from ..lsr1_solver import FitError
+from .key_reduction import write_fewer
+from .keyframes import Channel, ensure_curves, key_values
+from .quality import ClipQuality
+
+# The points of the feet that may stand still, in the solver's order: properties of the armature.
+CONTACTS = ("left_heel", "left_big_toe", "right_heel", "right_big_toe")
+_CONTACT_GROUP = "Contacts"
+# Blender's numbers for kinds of keys: those of a gap that was bridged are breakdowns.
+_KEYFRAME, _BREAKDOWN = 0, 2
+# Doubtful places that become markers.
+_MOST_MARKED = 50
+
+
+@dataclass(frozen=True)
+class ActionBefore:
+    """What animated a thing before a take did; names, for things may be freed between two ticks."""
+
+    had_data: bool
+    action: str
+    slot: str
+
+
+def begin_take(owner: bpy.types.ID, name: str) -> tuple[bpy.types.Action, ActionBefore]:
+    """Give a thing a new, empty action. FitError where Blender lets no action be changed."""
+    data = owner.animation_data
+    if data is not None and data.use_tweak_mode:
+        raise FitError(f"{owner.name} is in the NLA's tweak mode: leave it (Tab in the NLA editor) first")
+    old = data.action if data is not None else None
+    slot = getattr(data, "action_slot", None)
+    before = ActionBefore(data is not None, old.name if old else "", slot.identifier if slot else "")
+    action = bpy.data.actions.new(name)
+    (data or owner.animation_data_create()).action = action
+    return action, before
+
+
+def discard_take(owner: bpy.types.ID, action: bpy.types.Action | None, before: ActionBefore) -> None:
+    """Take a new action away again, and bring back what animated the thing before."""
+    data = owner.animation_data
+    if data is not None:
+        data.action = bpy.data.actions.get(before.action) if before.action else None
+        if before.slot and data.action is not None:
+            data.action_slot = data.action.slots[before.slot]
+        if not before.had_data:
+            owner.animation_data_clear()
+    if action is not None:
+        bpy.data.actions.remove(action)
+
+
+def keep_earlier_take(before: ActionBefore) -> None:
+    """An action that nothing uses any more is saved with the file all the same."""
+    action = bpy.data.actions.get(before.action) if before.action else None
+    if action is not None and not action.users:
+        action.use_fake_user = True
+
+
+def clear_take(owner: bpy.types.ID) -> bpy.types.bpy_prop_collection:
+    """The F-curves of the action that animates a thing, emptied."""
+    curves = ensure_curves(owner, owner.name)
+    curves.clear()
+    return curves
+
+
+def write_motion(
+    curves: bpy.types.bpy_prop_collection,
+    channels: Sequence[Channel],
+    frames: np.ndarray,
+    *,
+    keyed: np.ndarray | None = None,
+    bridged: np.ndarray | None = None,
+    cuts: np.ndarray | None = None,
+    interpolation: str = "BEZIER",
+    error: float | None = None,
+) -> int:
+    """Write a motion's channels [B] at scene frames [B] into empty curves.
+
+    ``keyed`` [B] rows that get keys (all); ``bridged`` [B] those that are marked as breakdowns; ``cuts`` [B]
+    rows at which a new shot begins, to which nothing leads over; ``error`` degrees within which keys may be
+    left out. Returns the number of keys, all curves together.
+    """
+    rows = np.arange(len(frames)) if keyed is None else np.flatnonzero(keyed)
+    count = 0
+    for channel in channels:
+        if error is None or len(rows) < 3:
+            values = channel.values[rows]
+            key_values(curves, channel.path, frames[rows], values, channel.group, interpolation)
+            written = len(rows)
+        else:
+            written = write_fewer(curves, channel, frames, rows, error, interpolation)
+        count += written * channel.values.shape[1]
+    for at in frames[1:][cuts[1:]].tolist() if cuts is not None else ():
+        _hold_before(curves, at)
+    if bridged is not None and bridged[rows].any():
+        _mark(curves, frames[bridged])
+    return count
+
+
+def _hold_before(curves: bpy.types.bpy_prop_collection, at: float) -> None:
+    """The key before a cut holds until the cut, and neither bends the curve on its other side."""
+    for curve in curves:
+        points = curve.keyframe_points
+        after = next((i for i, point in enumerate(points) if point.co.x > at - 1e-3), len(points))
+        if not 0 < after < len(points):
+            continue
+        points[after - 1].interpolation = "CONSTANT"
+        points[after - 1].handle_left_type = points[after].handle_right_type = "VECTOR"
+        curve.update()
+
+
+def _mark(curves: bpy.types.bpy_prop_collection, frames: np.ndarray) -> None:
+    """Keys at these scene frames are breakdowns."""
+    for curve in curves:
+        points = curve.keyframe_points
+        places = np.empty(2 * len(points), dtype=np.float32)
+        points.foreach_get("co", places)
+        near = np.abs(places[::2, None] - frames.astype(np.float32)).min(axis=1) < 1e-3
+        points.foreach_set("type", np.where(near, _BREAKDOWN, _KEYFRAME).astype(np.int32))
+
+
+def write_contacts(curves: bpy.types.bpy_prop_collection, frames: np.ndarray, contacts: np.ndarray) -> None:
+    """Key which feet stand [B, 4] at scene frames [B]: a key where it changes, held until the next."""
+    for column, name in zip(contacts.T, CONTACTS, strict=True):
+        changes = np.flatnonzero(np.concatenate([[True], column[1:] != column[:-1]]))
+        values = column[changes, None].astype(float)
+        path = f"lsr1_body.{name}"
+        key_values(curves, path, frames[changes], values, _CONTACT_GROUP, "CONSTANT")
+
+
+def read_contacts(armature: bpy.types.Object, frames: np.ndarray) -> np.ndarray | None:
+    """Which feet stand [B, 4] at scene frames [B], as the take's curves say; None where it has none."""
+    data = armature.animation_data
+    if data is None or data.action is None:
+        return None
+    curves = ensure_curves(armature, armature.name)
+    found = [curves.find(f"lsr1_body.{name}", index=0) for name in CONTACTS]
+    if any(curve is None for curve in found):
+        return None
+    # A key at a fraction of a frame is a float of 32 bits: a little later it holds for sure.
+    times = (frames + 1e-3).tolist()
+    return np.array([[curve.evaluate(time) > 0.5 for time in times] for curve in found]).T
+
+
+def describe(action: bpy.types.Action, track: str, frames: np.ndarray, quality: ClipQuality) -> None:
+    """Remember with a take how good it is at scene frames [B], and mark its worst ones."""
+    take = action.lsr1_take
+    take.track, take.shown = track, -1
+    take["frames"], take["percent"] = frames, np.nan_to_num(quality.percent, nan=-1.0)
+    take["confidence"], take["slide"] = quality.confidence, quality.slide
+    take.bad.clear()
+    for row in quality.worst():
+        item = take.bad.add()
+        item.name, item.frame = quality.reason[row], float(frames[row])
+    for marker in list(action.pose_markers):
+        action.pose_markers.remove(marker)
+    for item in take.bad[:_MOST_MARKED]:
+        action.pose_markers.new(item.name).frame = round(item.frame)
+
+
+def figures_at(action: bpy.types.Action, frame: float) -> tuple[float, float, float] | None:
+    """Reprojection in % (negative: nothing seen), confidence and foot slide in mm of a take's frame."""
+    take = action.lsr1_take
+    frames = np.array(take["frames"]) if "frames" in take else np.zeros(0)
+    if not len(frames) or not frames[0] - 1 <= frame <= frames[-1] + 1:
+        return None
+    row = int(np.abs(frames - frame).argmin())
+    return take["percent"][row], take["confidence"][row], take["slide"][row]
