@@ -50,7 +50,7 @@ def flips(problem: FitProblem, pose: BodyPose, limb: str) -> list[Solution]:
 
     ``problem`` and ``pose`` of one frame. Raises FitError for an unknown limb and for several frames.
     """
-    _only_frame(pose)
+    problem = _still(problem, pose)
     found = []
     for bones in FLIPS if limb != "torso" else ("both",):
         asked, start = flip_problem(problem, pose, limb, bones=bones)
@@ -65,7 +65,7 @@ def other_solutions(problem: FitProblem, pose: BodyPose) -> Iterator[tuple[Solut
     ``pose`` is a fit's answer and always among them. Tried are every limb's flips from there, and eight yaws.
     What the problem holds exactly stays as in ``pose``. Raises FitError for several frames.
     """
-    _only_frame(pose)
+    problem = _still(problem, pose)
     found = (_solution(problem, pose, "the fit"),)
     yield found
     for limb in LIMBS:
@@ -111,6 +111,8 @@ def _distance(body: BodyModel, a: BodyPose, b: BodyPose) -> float:
     return float(np.linalg.norm((first - first[0]) - (second - second[0]), axis=-1).mean())
 
 
-def _only_frame(pose: BodyPose) -> None:
+def _still(problem: FitProblem, pose: BodyPose) -> FitProblem:
+    """The one frame as a picture of its own."""
     if len(pose) != 1:
         raise FitError(f"solutions are looked for one frame at a time; the pose has {len(pose)}")
+    return replace(problem, frame_rate=None)

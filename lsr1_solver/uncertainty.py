@@ -18,7 +18,8 @@ def depth_uncertainty(problem: FitProblem, pose: BodyPose) -> np.ndarray:
 
     ``pose`` a fit's answer, B frames in camera axes. Laplace's approximation: the inverse of the energy's
     Gauss-Newton matrix is the parameters' covariance, and the joints' Jacobian carries it over to the joints.
-    What is held has no uncertainty of its own; another minimum (see `solutions`) is none either.
+    What is held has no uncertainty of its own; another minimum (see `solutions`) is none either. Every frame
+    is looked at alone: what its neighbours in a clip know of it is not counted.
     """
     view = person_view(problem)
     if np.isfinite(problem.firmness).any():
