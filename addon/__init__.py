@@ -4,7 +4,8 @@ import bpy
 
 from . import clip_panel, clip_properties, overlay, panels, properties, shape_follower
 from .operators import body as body_buttons
-from .operators import clip, fit, keypoints, picture, place, tracks, transfer
+from .operators import clip, fit, keypoints, picture, place, transfer
+from .operators import tracks as track_buttons
 
 CLASSES = (
     properties.LSR1_PG_body,
@@ -36,9 +37,9 @@ CLASSES = (
     fit.LSR1_OT_cancel_fit,
     clip.LSR1_OT_fit_clip,
     clip.LSR1_OT_next_bad_frame,
-    tracks.LSR1_OT_cut_track,
-    tracks.LSR1_OT_merge_tracks,
-    tracks.LSR1_OT_import_timings,
+    track_buttons.LSR1_OT_cut_track,
+    track_buttons.LSR1_OT_merge_tracks,
+    track_buttons.LSR1_OT_import_timings,
     transfer.LSR1_OT_guess_bones,
     transfer.LSR1_OT_copy_motion,
     transfer.LSR1_OT_follow_live,

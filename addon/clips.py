@@ -13,7 +13,6 @@ import numpy as np
 from ..lsr1_solver import MINIMIZERS, BodyModel, FitError, FitProblem, FitState, Weights, fit
 from .body import (
     add_body,
-    joints_to_shape,
     mesh_of,
     remove_body,
     set_shape,
@@ -169,6 +168,7 @@ class TakeInProgress:
         armature, self._is_new = _body_for(context, track)
         self._track, self._shape_before = track, shown_betas(armature)
         self._actions: list[tuple[str, ActionBefore]] = []
+        self._body_before = self._assign(context, armature)
         self._before: Snapshot = snapshot(context.scene, armature)
         self._armature = armature.name
         try:
@@ -231,12 +231,10 @@ class TakeInProgress:
         )
 
     def close(self, context: bpy.types.Context) -> None:
-        """The take stays: so do earlier ones, and the track's body is known."""
+        """The take stays, and so do earlier ones."""
         scene = context.scene
         for _, before in self._actions:
             keep_earlier_take(before)
-        if self._track < len(scene.lsr1.keypoints.people):
-            scene.lsr1.keypoints.people[self._track].body = self._object(context)
         if scene.lsr1.clip.set_rate and scene.lsr1.keypoints.keys_at == "FRAMES":
             set_scene_rate(scene, clip_rate(scene))
 
@@ -244,6 +242,7 @@ class TakeInProgress:
         """Bring everything back."""
         armature = context.scene.objects.get(self._armature)
         context.scene.lsr1.result.is_preview = False
+        self._assign(context, self._body_before)
         if armature is None:
             return
         for name, before in reversed(self._actions):
@@ -252,8 +251,18 @@ class TakeInProgress:
         if self._is_new:
             remove_body(armature)
             return
+        set_shape(context, armature, self._shape_before)
+        # The action that moves the body again moves it now, not after the unkeyed pose was given back.
+        context.view_layer.update()
         restore(context.scene, self._before)
-        joints_to_shape(context, armature)
+
+    def _assign(self, context: bpy.types.Context, body: bpy.types.Object | None) -> bpy.types.Object | None:
+        """Give the track a body; the one that it had is returned."""
+        people = context.scene.lsr1.keypoints.people
+        if self._track >= len(people):
+            return None
+        before, people[self._track].body = people[self._track].body, body
+        return before
 
     def _begin(self, owner: bpy.types.ID, name: str) -> None:
         action, before = begin_take(owner, name)

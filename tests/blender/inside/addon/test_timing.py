@@ -1,0 +1,199 @@
+"""Frames of the video and of the scene: keys, overlay and picture agree on them, at any two rates."""
+
+import json
+from pathlib import Path
+
+import bpy
+import numpy as np
+import pytest
+from lsr1_body_fit.addon import keypoint_store, pictures, timing
+from lsr1_body_fit.addon.timing_files import read_times
+from lsr1_body_fit.lsr1_solver import FORMATS, FitError, keypoints_2d
+
+from tests.shared import SHARED, needs_shared
+
+CASES = SHARED / "cases"
+
+
+def scene_with_rows(count: int) -> bpy.types.Scene:
+    """Keypoints of so many frames, each marked by its own number."""
+    scene = bpy.context.scene
+    xy = np.ones((count, 24, 2)) * (10.0 + np.arange(count))[:, None, None]
+    keypoint_store.store(scene, keypoints_2d(xy, None, FORMATS["SMPL_24"]), (1920, 1080))
+    return scene
+
+
+def shown(scene: bpy.types.Scene, frame: int) -> int | None:
+    """Which row the overlay draws at a scene frame."""
+    found = keypoint_store.points_at(scene, frame)
+    return None if found is None else round(found[0][0, 0] - 10)
+
+
+@needs_shared("cases")
+@pytest.mark.parametrize("name", ["ntsc", "film", "slow", "hundred"])
+def test_case_17_real_time_lands_between_frames(name: str) -> None:
+    folder = CASES / "17_frame_rates"
+    timings = json.loads((folder / "timings.json").read_text())
+    case = next(case for case in timings["cases"] if case["name"] == name)
+    scene = bpy.context.scene
+    scene.render.fps = timings["scene_fps"]
+    assert bpy.ops.lsr1.import_keypoints(filepath=str(folder / "op")) == {"FINISHED"}
+    scene.lsr1.keypoints.frame_rate = case["num"] / case["den"]
+    scene.lsr1.keypoints.keys_at = "TIME"
+    count = keypoint_store.frame_count(scene)
+    frames = timing.row_frames(scene, count)
+    expected = json.loads((folder / "expected.json").read_text())["last_key_frame_if_realtime"][name]
+    assert count == 30 and abs(frames[-1] - expected) < 1e-4 and frames[0] == 1
+    # The other mode, with the scene at the clip's true rate.
+    scene.lsr1.keypoints.keys_at = "FRAMES"
+    timing.set_scene_rate(scene, timing.clip_rate(scene))
+    assert abs(scene.render.fps / scene.render.fps_base - case["num"] / case["den"]) < 1e-5
+    assert scene.render.fps == round(case["num"] / case["den"])
+    assert np.array_equal(timing.row_frames(scene, count), np.arange(1, 31))
+
+
+@needs_shared("cases")
+def test_case_17_variable_rate() -> None:
+    folder = CASES / "17_frame_rates"
+    seconds = json.loads((folder / "timings.json").read_text())["variable_seconds"]
+    scene = bpy.context.scene
+    scene.render.fps = 24
+    bpy.ops.lsr1.import_keypoints(filepath=str(folder / "op"))
+    assert bpy.ops.lsr1.import_timings(filepath=str(folder / "timings.json")) == {"FINISHED"}
+    assert np.allclose(timing.row_frames(scene, 30), 1 + 24 * np.array(seconds))
+    assert abs(timing.clip_rate(scene) - 29 / seconds[-1]) < 1e-9
+    # The overlay shows what is nearest in time.
+    for frame in range(1, 30):
+        row = keypoint_store.row_at(scene, frame)
+        assert row == int(np.abs(np.array(seconds) - (frame - 1) / 24).argmin())
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [(29.97, 30000 / 1001), (23.976, 24000 / 1001), (23.98, 24000 / 1001), (59.94, 60000 / 1001),
+     (29.970029, 30000 / 1001), (30.0, 30), (24.0001, 24), (25.0, 25), (29.5, 29.5), (12.5, 12.5)],
+)  # fmt: skip
+def test_rates_mean_what_people_mean(typed: float, meant: float) -> None:
+    assert abs(timing.exact_rate(typed) - meant) < 1e-9
+
+
+@pytest.mark.parametrize("rate", [30000 / 1001, 24000 / 1001, 25, 59.94, 12.5, 119.88, 0.5])
+def test_the_scene_plays_at_any_rate(rate: float) -> None:
+    scene = bpy.context.scene
+    timing.set_scene_rate(scene, timing.exact_rate(rate))
+    assert abs(timing.scene_rate(scene) / timing.exact_rate(rate) - 1) < 1e-6
+
+
+@pytest.mark.parametrize("step", [1, 2, 5])
+@pytest.mark.parametrize("offset", [-3, 0, 7])
+@pytest.mark.parametrize("start", [1, 1001, -20])
+def test_the_overlay_shows_the_row_that_is_keyed(step: int, offset: int, start: int) -> None:
+    scene = scene_with_rows(12)
+    held = scene.lsr1.keypoints
+    held.step, held.offset, held.start_frame = step, offset, start
+    frames = timing.row_frames(scene, 12)
+    assert frames[0] == start + step * offset
+    assert [shown(scene, int(frame)) for frame in frames] == list(range(12))
+    assert shown(scene, int(frames[0]) - step) is None and shown(scene, int(frames[-1]) + step) is None
+
+
+@pytest.mark.parametrize("rates", [(24, 60), (24, 30000 / 1001), (60, 24), (25, 10)])
+def test_in_real_time_the_overlay_is_never_half_a_frame_off(rates: tuple[float, float]) -> None:
+    scene = scene_with_rows(50)
+    timing.set_scene_rate(scene, rates[0])
+    scene.lsr1.keypoints.frame_rate, scene.lsr1.keypoints.keys_at = rates[1], "TIME"
+    frames = timing.row_frames(scene, 50)
+    assert np.allclose(np.diff(frames), rates[0] / rates[1], rtol=1e-6)
+    for frame in range(int(np.ceil(frames[0])), int(frames[-1]) + 1):
+        row = shown(scene, frame)
+        assert row is not None
+        assert abs(frames[row] - frame) <= rates[0] / rates[1] / 2 + 1e-6
+
+
+def images(folder: Path, first: int, count: int) -> None:
+    for number in range(first, first + count):
+        image = bpy.data.images.new("frame", 64, 36)
+        image.filepath_raw, image.file_format = str(folder / f"sh010_v2_{number:04d}.png"), "PNG"
+        image.save()
+        bpy.data.images.remove(image)
+
+
+@needs_shared("cases")
+def test_case_18_a_sequence_from_1001_and_its_keypoints(tmp_path: Path) -> None:
+    images(tmp_path, 1001, 5)
+    scene = bpy.context.scene
+    chosen = str(tmp_path / "sh010_v2_1003.png")
+    assert bpy.ops.lsr1.open_picture(filepath=chosen, sequence=True) == {"FINISHED"}
+    clip = scene.camera.data.background_images[0].clip
+    assert clip.source == "SEQUENCE" and clip.frame_start == 1001 and clip.filepath.endswith("1001.png")
+    held = scene.lsr1.keypoints
+    for name, first in (("vfx_1001", 1001), ("zero_based", 1001)):
+        bpy.ops.lsr1.import_keypoints(filepath=str(CASES / "18_frame_numbering" / name))
+        assert held.start_frame == first, name
+    # Moved by the user, the keypoints move with the picture when they are imported again.
+    clip.frame_start, clip.frame_offset = 1, 2
+    bpy.ops.lsr1.import_keypoints(filepath=str(CASES / "18_frame_numbering" / "vfx_1001"))
+    assert held.start_frame == -1  # file 1003 is at frame 1
+
+
+@needs_shared("cases")
+@pytest.mark.parametrize("place", [(1, 0), (1, 1000), (1001, 1000), (10, 995)])
+def test_an_image_sequence_shows_the_file_that_the_keypoints_are_of(
+    tmp_path: Path, place: tuple[int, int]
+) -> None:
+    images(tmp_path, 1001, 5)
+    scene = bpy.context.scene
+    camera = pictures.add_camera(bpy.context)
+    image = bpy.data.images.load(str(tmp_path / "sh010_v2_1001.png"))
+    image.source = "SEQUENCE"
+    background = camera.data.background_images.new()
+    background.image = image
+    user = background.image_user
+    user.frame_start, user.frame_offset, user.frame_duration = *place, 2000
+    bpy.ops.lsr1.import_keypoints(filepath=str(CASES / "18_frame_numbering" / "vfx_1001"))
+    start = scene.lsr1.keypoints.start_frame
+    assert start == 1000 + place[0] - place[1]
+    for row in range(5):
+        # What Blender's manual says of an image user, and what its own code then opens.
+        user.frame_current = start + row - user.frame_start + 1 + user.frame_offset
+        assert image.filepath_from_user(image_user=user).endswith(f"{1001 + row}.png")
+
+
+def test_a_movies_frames_and_rate() -> None:
+    from tests.shared import REPOSITORY
+
+    walk = REPOSITORY / "assets" / "samples" / "walk"
+    scene = bpy.context.scene
+    bpy.ops.lsr1.open_picture(filepath=str(walk / "walk.mp4"))
+    clip = scene.camera.data.background_images[0].clip
+    bpy.ops.lsr1.import_keypoints(filepath=str(walk / "keypoints"))
+    held = scene.lsr1.keypoints
+    assert held.start_frame == 1 and abs(held.frame_rate - clip.fps) < 1e-3
+    clip.frame_start, clip.frame_offset = 101, 10
+    bpy.ops.lsr1.import_keypoints(filepath=str(walk / "keypoints"))
+    assert held.start_frame == 91
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("list.json", "[0, 0.04, 0.08]"),
+        ("probe.json", '{"frames": [{"pts_time": "0.00"}, {"pts_time": "0.04"}, {"pts_time": "0.08"}]}'),
+        ("packets.json", '{"packets": [{"pts_time": "0.08"}, {"pts_time": "0.00"}, {"pts_time": "0.04"}]}'),
+        ("v2.txt", "# timestamp format v2\n0\n40\n80\n"),
+        ("lines.txt", "0.0\n0.04\n0.08\n"),
+    ],
+)
+def test_times_are_read_from_what_tools_write(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / name).write_text(text)
+    assert np.allclose(read_times(str(tmp_path / name), 3), [0, 0.04, 0.08])
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [("[0, 1]", "2 times"), ("[0, 2, 1]", "ascend"), ('{"a": 1}', "no list"), ("{", "JSON")],
+)
+def test_times_that_cannot_be_are_refused(tmp_path: Path, text: str, reason: str) -> None:
+    (tmp_path / "times.json").write_text(text)
+    with pytest.raises(FitError, match=reason):
+        read_times(str(tmp_path / "times.json"), 3)
