@@ -16,7 +16,8 @@ from ..lsr1_solver.rotation import axis_angle_to_matrix, rotation_between
 
 J = {name: j for j, name in enumerate(SMPL_JOINT_NAMES)}
 _SIDES = ("left", "right")
-HIPS = tuple(J[f"{side}_hip"] for side in _SIDES)
+# What moves each leg's three parts, from the pelvis's bone to the ankle.
+LEGS = [[J["pelvis"], J[f"{side}_hip"], J[f"{side}_knee"]] for side in _SIDES]
 ANKLES = tuple(J[f"{side}_ankle"] for side in _SIDES)
 # Where a limb's bone points to: the joint whose direction is made the source's.
 _POINTS_TO = {
@@ -65,11 +66,16 @@ def _heading(side: str, heads: Mapping[int, np.ndarray], source: Mapping[int, np
     return axis_angle_to_matrix(turn * _UP)
 
 
+def leg_vectors(heads: Mapping[int, np.ndarray], align: Mapping[int, np.ndarray]) -> np.ndarray:
+    """Pelvis's bone to hip to knee to ankle, left and right, turned as the source's rest. [2, 3, 3]."""
+    chains = [[*leg, ankle] for leg, ankle in zip(LEGS, ANKLES, strict=True)]
+    return np.array([[align[a] @ (heads[b] - heads[a]) for a, b in pairwise(chain)] for chain in chains])
+
+
 def leg_length(heads: Mapping[int, np.ndarray]) -> float:
     """From hip over knee to ankle, the mean of both sides."""
-    chains = [[J[f"{side}_{joint}"] for joint in ("hip", "knee", "ankle")] for side in _SIDES]
-    parts = [np.linalg.norm(heads[b] - heads[a]) for chain in chains for a, b in pairwise(chain)]
-    return float(np.sum(parts) / len(chains))
+    parts = leg_vectors(heads, dict.fromkeys(heads, np.eye(3)))[:, 1:]
+    return float(np.linalg.norm(parts, axis=-1).sum() / len(_SIDES))
 
 
 def ankle_height(

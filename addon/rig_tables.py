@@ -7,6 +7,7 @@ standard rigs, and the BVH release of CMU's motion capture (cgspeed), which MPFB
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
@@ -141,17 +142,21 @@ def _plain(name: str) -> str:
 
 
 def _matches(wanted: Mapping[str, tuple[str, ...]], bones: Collection[str]) -> dict[str, str]:
-    """The bones of a table in a rig, before whose names the same letters stand: those that match most."""
+    """The bones of a table in a rig: those whose names begin with what most of them begin with."""
     plain = {_plain(bone): bone for bone in reversed(list(bones))}
-    hips = _plain(wanted["pelvis"][0])
-    prefixes = sorted((name[: -len(hips)] for name in plain if name.endswith(hips)), key=len)
-    best: dict[str, str] = {}
-    for prefix in prefixes:
-        found: dict[str, str] = {}
-        for joint, names in wanted.items():
-            bone = next((plain[p] for name in names if (p := prefix + _plain(name)) in plain), None)
-            if bone is not None:
-                found[joint] = bone
-        if len(found) > len(best):
-            best = found
-    return best
+    endings = {joint: tuple(_plain(name) for name in names) for joint, names in wanted.items()}
+    prefixes = Counter(
+        name.removesuffix(end)
+        for ends in endings.values()
+        for end in ends
+        for name in plain
+        if name.endswith(end)
+    )
+    if not prefixes:
+        return {}
+    prefix = max(prefixes, key=lambda prefix: (prefixes[prefix], -len(prefix)))
+    found = {
+        joint: [plain[prefix + end] for end in ends if prefix + end in plain]
+        for joint, ends in endings.items()
+    }
+    return {joint: names[0] for joint, names in found.items() if names}

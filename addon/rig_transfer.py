@@ -1,8 +1,9 @@
 """An SMPL rig's motion for another rig, whatever that one's rest pose, bone rolls and size are.
 
 A bone turns in the world as its joint does from rest to pose, once both rest poses are the same
-(``rest_match``). The hips follow the source's in the proportion of the legs, so that the feet take the same
-steps at the size of the other body, on the same floor.
+(``rest_match``). The feet take the source's steps in the proportion of the legs: the pelvis is put where the
+lower foot, at the end of the rig's own leg, is on its step, so that a foot that stands still for the source
+stands still.
 """
 
 from __future__ import annotations
@@ -16,21 +17,23 @@ from mathutils import Matrix
 
 from ..lsr1_solver import SMPL_JOINT_NAMES, SMPL_PARENTS
 from .keyframes import ensure_curves, key_bone, key_values
-from .rest_match import ANKLES, HIPS, alignment, ankle_height, leg_length
+from .rest_match import ANKLES, LEGS, alignment, ankle_height, leg_length, leg_vectors
 from .rig import Rig, nearest_axes, rig_of
 from .rig_tables import RigTable
+
+# Between standing on one foot and on the other: a difference of the ankles' heights, in lengths of the leg.
+_BAND = 0.06
 
 
 @dataclass(frozen=True, eq=False)
 class SourceMotion:
     """How the source moved, in the world.
 
-    ``turns`` [B, 24, 3, 3] takes the solver's axes at rest to the world, joint by joint; ``hips`` [B, 3] is
-    the middle of the hip joints, ``ankles`` [B, 2, 3] left and right.
+    ``turns`` [B, 24, 3, 3] takes the solver's axes at rest to the world, joint by joint; ``ankles`` [B, 2,
+    3] are the places of left and right.
     """
 
     turns: np.ndarray
-    hips: np.ndarray
     ankles: np.ndarray
 
 
@@ -43,8 +46,10 @@ class Transfer:
     world are ``Q rest``. ``carriers`` [N] says which of the bones carries it (-1: none), ``above`` [N, 4, 4]
     leads from the carrier's posed frame (the armature's, where there is none) to the bone before its own
     motion. ``world`` [4, 4] is the target's matrix, ``scale`` leg to leg. ``ground`` [2, 3] are points of
-    the world, the source's and the target's, as high as their ankles are when they stand; ``hips`` [3] leads
-    from the head of the pelvis's bone to the middle of the hips, metres, solver's axes.
+    the world, the source's and the target's, as high as their ankles are when they stand. ``legs`` [2, 3, 3]
+    lead from the head of the pelvis's bone over left and right hip and knee to the ankle, metres, solver's
+    axes, limbs turned; between ankles whose heights differ by less than ``band``, metres, the pelvis goes
+    over from one to the other.
     """
 
     joints: tuple[int, ...]
@@ -55,7 +60,8 @@ class Transfer:
     world: np.ndarray
     scale: float
     ground: np.ndarray
-    hips: np.ndarray
+    legs: np.ndarray
+    band: float
 
     def channels(self, motion: SourceMotion) -> tuple[np.ndarray, np.ndarray]:
         """The bones' own rotations [B, N, 3, 3] and the locations [B, 3] of the pelvis's bone."""
@@ -66,10 +72,22 @@ class Transfer:
             above = self.above[n, :3, :3]
             before = above if carrier < 0 else posed[:, carrier] @ above
             basis[:, n] = np.swapaxes(before, -1, -2) @ posed[:, n]
-        hips = self.ground[1] + self.scale * (motion.hips - self.ground[0])
-        head = hips - motion.turns[:, 0] @ self.hips
-        inside = (head - self.world[:3, 3]) @ np.linalg.inv(self.world[:3, :3]).T
+        inside = (self._pelvis(motion) - self.world[:3, 3]) @ np.linalg.inv(self.world[:3, :3]).T
         return basis, (inside - self.above[0, :3, 3]) @ self.above[0, :3, :3]
+
+    def _pelvis(self, motion: SourceMotion) -> np.ndarray:
+        """Where the head of the pelvis's bone has to be in the world [B, 3]."""
+        steps = self.ground[1] + self.scale * (motion.ankles - self.ground[0])
+        moving = motion.turns[:, LEGS] @ self.legs[..., None]
+        places = steps - moving[..., 0].sum(axis=2)
+        share = smoothstep((motion.ankles[:, 0, 2] - motion.ankles[:, 1, 2]) / self.band)[:, None]
+        return (1 - share) * places[:, 0] + share * places[:, 1]
+
+
+def smoothstep(x: np.ndarray) -> np.ndarray:
+    """0 below -1, 1 above 1, and smooth between."""
+    t = np.clip((x + 1) / 2, 0, 1)
+    return t * t * (3 - 2 * t)
 
 
 def sample_source(
@@ -96,15 +114,13 @@ def _motion_now(context: bpy.types.Context, source: bpy.types.Object, rig: Rig) 
             continue
         posed = np.array(bones[name].matrix.to_3x3().normalized())
         turns[0, j] = axes @ posed @ rig.rest[j, :3, :3].T @ rig.axes
-    hips, ankles = (
-        np.array([seen.matrix_world @ bones[rig.bones[j]].head for j in joints]) for joints in (HIPS, ANKLES)
-    )
-    return SourceMotion(turns, hips.mean(axis=0)[None], ankles[None])
+    ankles = [seen.matrix_world @ bones[rig.bones[j]].head for j in ANKLES]
+    return SourceMotion(turns, np.array(ankles)[None])
 
 
 def join(motions: Sequence[SourceMotion]) -> SourceMotion:
     """One motion of many, in their order."""
-    fields = ([getattr(motion, name) for motion in motions] for name in ("turns", "hips", "ankles"))
+    fields = ([getattr(motion, name) for motion in motions] for name in ("turns", "ankles"))
     return SourceMotion(*(np.concatenate(arrays) for arrays in fields))
 
 
@@ -146,8 +162,9 @@ def transfer_between(
         np.stack([_above(target, bones, carriers[n], n, table) for n in range(len(bones))]),
         world,
         float(legs[1] / legs[0]),
-        np.array([[*first.hips[0, :2], floor + height] for height in heights]),
-        np.mean([other[j] for j in HIPS], axis=0) - other[0],
+        np.array([[*first.ankles[0, :, :2].mean(axis=0), floor + height] for height in heights]),
+        leg_vectors(other, align),
+        float(_BAND * legs[0]),
     )
 
 
