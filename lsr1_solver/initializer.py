@@ -69,27 +69,41 @@ class Initializer:
         turn, plane = turn_to_points(np.where(known[..., None], target, 0.0), seen)
         features = input_features(plane, seen).astype(np.float32)
         answer = self.network(features).astype(np.float64)
-        world = six_d_to_matrix(answer[:, : 6 * JOINT_COUNT].reshape(-1, JOINT_COUNT, 6))
-        rotations = np.empty_like(world)
-        rotations[:, 0] = np.swapaxes(turn, -1, -2) @ world[:, 0]
-        rotations[:, 1:] = np.swapaxes(world[:, SMPL_PARENTS[1:]], -1, -2) @ world[:, 1:]
-        return rotations, answer[:, 6 * JOINT_COUNT :]
+        return decoded(answer, turn)
 
     def network(self, features: np.ndarray) -> np.ndarray:
         """The network alone. [B, INPUT_SIZE] float32 -> [B, OUTPUT_SIZE]."""
-        h = self._linear("input", features)
-        for block in range(self.blocks):
-            inner = _silu(self._linear(f"{block}.wide", self._norm(f"{block}.norm", h)))
-            h = h + self._linear(f"{block}.back", inner)
-        return self._linear("output", _silu(self._norm("norm", h)))
+        return run_network(self.weights, features)
 
-    def _linear(self, name: str, x: np.ndarray) -> np.ndarray:
-        return x @ self.weights[f"{name}.weight"].T + self.weights[f"{name}.bias"]
 
-    def _norm(self, name: str, x: np.ndarray) -> np.ndarray:
+def decoded(answer: np.ndarray, turn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What a network's answer [B, OUTPUT_SIZE] means: rotations [B, 24, 3, 3] and betas [B, 10].
+
+    The root's rotation is in the axes that ``turn`` [B, 3, 3] takes to the network's; the others' are in
+    their parents'.
+    """
+    world = six_d_to_matrix(answer[:, : 6 * JOINT_COUNT].reshape(-1, JOINT_COUNT, 6))
+    rotations = np.empty_like(world)
+    rotations[:, 0] = np.swapaxes(turn, -1, -2) @ world[:, 0]
+    rotations[:, 1:] = np.swapaxes(world[:, SMPL_PARENTS[1:]], -1, -2) @ world[:, 1:]
+    return rotations, answer[:, 6 * JOINT_COUNT :]
+
+
+def run_network(weights: Mapping[str, np.ndarray], features: np.ndarray) -> np.ndarray:
+    """The residual network of ``weights`` (see `Initializer`). [B, F] -> [B, OUTPUT_SIZE]."""
+
+    def linear(name: str, x: np.ndarray) -> np.ndarray:
+        return x @ weights[f"{name}.weight"].T + weights[f"{name}.bias"]
+
+    def norm(name: str, x: np.ndarray) -> np.ndarray:
         x = x - x.mean(axis=-1, keepdims=True)
         x = x / np.sqrt((x * x).mean(axis=-1, keepdims=True) + NORM_EPSILON)
-        return x * self.weights[f"{name}.weight"] + self.weights[f"{name}.bias"]
+        return x * weights[f"{name}.weight"] + weights[f"{name}.bias"]
+
+    h = linear("input", features)
+    for block in range(_block_count(weights)):
+        h = h + linear(f"{block}.back", _silu(linear(f"{block}.wide", norm(f"{block}.norm", h))))
+    return linear("output", _silu(norm("norm", h)))
 
 
 def _silu(x: np.ndarray) -> np.ndarray:
@@ -101,16 +115,19 @@ def _block_count(names: Mapping[str, np.ndarray]) -> int:
     return sum(name.endswith(".wide.weight") for name in names)
 
 
+@cache
 def load_initializer(path: str | Path = INITIALIZER) -> Initializer:
     """Read an initializer; without a path, the one that comes with the product.
 
     Raises FitError where the file is missing, damaged, no initializer, or one for other keypoints.
     """
-    return _load(Path(path))
+    return Initializer(*read_initializer(Path(path), INPUT_SIZE))
 
 
-@cache
-def _load(path: Path) -> Initializer:
+def read_initializer(
+    path: Path, inputs: int
+) -> tuple[Mapping[str, np.ndarray], np.ndarray, Mapping[str, object]]:
+    """Weights, covariance and metadata of a network of so many ``inputs``; FitError as `load_initializer`."""
     arrays = read_npz(path, "initializer")
     try:
         metadata = json.loads(str(arrays.pop("metadata")))
@@ -122,14 +139,14 @@ def _load(path: Path) -> Initializer:
         ) from None
     if landmarks != list(INPUT_LANDMARKS):
         raise FitError(f"{path} is an initializer for other keypoints: it must be learned again")
-    _check(path, arrays, covariance)
+    _check(path, arrays, covariance, inputs)
     weights = {name: array.astype(np.float32) for name, array in arrays.items()}
-    return Initializer(weights, covariance, metadata)
+    return weights, covariance, metadata
 
 
-def weight_shapes(width: int, blocks: int) -> dict[str, tuple[int, ...]]:
+def weight_shapes(width: int, blocks: int, inputs: int = INPUT_SIZE) -> dict[str, tuple[int, ...]]:
     """The names and shapes of a network's weights."""
-    layers = {"input": (INPUT_SIZE, width), "output": (width, OUTPUT_SIZE)}
+    layers = {"input": (inputs, width), "output": (width, OUTPUT_SIZE)}
     for block in range(blocks):
         layers |= {f"{block}.wide": (width, width), f"{block}.back": (width, width)}
     shapes: dict[str, tuple[int, ...]] = {}
@@ -140,9 +157,9 @@ def weight_shapes(width: int, blocks: int) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
-def _check(path: Path, weights: Mapping[str, np.ndarray], covariance: np.ndarray) -> None:
+def _check(path: Path, weights: Mapping[str, np.ndarray], covariance: np.ndarray, inputs: int) -> None:
     width = weights["input.bias"].size if "input.bias" in weights else 0
-    for name, shape in weight_shapes(width, _block_count(weights)).items():
+    for name, shape in weight_shapes(width, _block_count(weights), inputs).items():
         found = weights.get(name)
         if found is None:
             raise FitError(f"{path} is no initializer, or is damaged: it lacks the weights {name}")

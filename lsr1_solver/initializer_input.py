@@ -108,10 +108,30 @@ def turn_to_points(plane: Array, seen: Array) -> tuple[Array, Array]:
     share = 1 / (1 + c)
     entries = [1 - share * x * x, -share * x * y, x, -share * x * y, 1 - share * y * y, y, -x, -y, c]
     turn = xp.reshape(xp.stack(entries, axis=-1), (-1, 3, 3))
+    return turn, plane_in_view(turn, plane, seen)
+
+
+def plane_in_view(turn: Array, plane: Array, seen: Array) -> Array:
+    """Points on the image plane of a camera that is turned by ``turn``, 0 where not seen.
+
+    ``turn`` [..., 3, 3]; ``plane`` [..., K, 2] on the image plane before, finite everywhere; ``seen``
+    [..., K]. -> [..., K, 2].
+    """
+    xp = array_namespace(plane)
+    rays = xp.concat([plane, -xp.ones_like(plane[..., :1])], axis=-1)
     turned = rays @ xp.matrix_transpose(turn)
     # A ray more than 90 degrees off the mean cannot be on one person.
     depth = xp.clip(-turned[..., 2:], 1e-6, None)
-    return turn, turned[..., :2] / depth * seen[..., None]
+    return turned[..., :2] / depth * seen[..., None]
+
+
+def centre_and_spread(plane: Array, seen: Array) -> tuple[Array, Array]:
+    """The mean [B, 1, 2] of the seen points and how far they spread about it, [B, 1, 1]."""
+    xp = array_namespace(plane)
+    count = xp.clip(xp.sum(seen, axis=1), 1.0, None)[:, None]
+    centre = (xp.sum(seen[..., None] * plane, axis=1) / count)[:, None]
+    points = (plane - centre) * seen[..., None]
+    return centre, xp.sqrt(xp.sum(points * points, axis=(1, 2))[:, None] / count + 1e-12)[..., None]
 
 
 def input_features(plane: Array, seen: Array) -> Array:
@@ -122,11 +142,8 @@ def input_features(plane: Array, seen: Array) -> Array:
     logarithm of the spread, and for every bone its vector, direction, length, and whether both ends are seen.
     """
     xp = array_namespace(plane)
-    count = xp.clip(xp.sum(seen, axis=1), 1.0, None)[:, None]
-    weight = seen[..., None]
-    points = (plane - (xp.sum(weight * plane, axis=1) / count)[:, None]) * weight
-    spread = xp.sqrt(xp.sum(points * points, axis=(1, 2))[:, None] / count + 1e-12)
-    points = points / spread[..., None]
+    centre, spread = centre_and_spread(plane, seen)
+    points = (plane - centre) / spread * seen[..., None]
     start, end = (xp.asarray(ends, device=device(plane)) for ends in _ENDS)
     both = xp.take(seen, start, axis=1) * xp.take(seen, end, axis=1)
     vector = (xp.take(points, end, axis=1) - xp.take(points, start, axis=1)) * both[..., None]
@@ -137,7 +154,7 @@ def input_features(plane: Array, seen: Array) -> Array:
         [
             xp.reshape(points, batch),
             seen,
-            xp.log(spread) - _TYPICAL_LOG_SCALE,
+            xp.log(spread[..., 0]) - _TYPICAL_LOG_SCALE,
             xp.reshape(vector, batch),
             xp.reshape(unit, batch),
             length * both,
