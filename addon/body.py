@@ -11,18 +11,15 @@ from mathutils import Matrix, Vector
 
 from ..lsr1_solver import SMPL_JOINT_NAMES, SMPL_PARENTS, BodyModel, BodyPose, FitError
 from ..lsr1_solver.body_model import local_rotations
+from ..lsr1_solver.bvh import LEAF_TIPS
 from .armature import apply_pose
 from .body_files import SHAPE_COUNT, body_model, soles
 from .body_mesh import make_mesh, set_correctives, shape_keys_of
 from .rig import Y_UP_TO_Z_UP, joints_of_shape
 
 NAME = "LSR1 Body"
-# The joint that a bone points to, where its first child is not the one; leaf bones go a way of their own.
+# The joint that a bone points to, where its first child is not the one.
 _POINTS_TO = {"pelvis": "spine1", "spine3": "neck"}
-_LEAVES = {
-    "head": (0.0, 0.17, 0.0), "left_foot": (0.0, -0.01, 0.07), "right_foot": (0.0, -0.01, 0.07),
-    "left_hand": (0.09, 0.0, 0.0), "right_hand": (-0.09, 0.0, 0.0),
-}  # fmt: skip
 # A bone's Z axis: forward, so that X is the hinge of knees and elbows; feet point forward, theirs is up.
 _FORWARD, _UP = Vector((0.0, -1.0, 0.0)), Vector((0.0, 0.0, 1.0))
 _SHORTEST = 0.02  # metres: Blender drops bones of no length
@@ -110,8 +107,8 @@ def _heads(body: BodyModel, betas: np.ndarray) -> np.ndarray:
 def _direction(joints: np.ndarray, j: int) -> np.ndarray:
     """From a bone's head to its tail [3], armature space."""
     name = SMPL_JOINT_NAMES[j]
-    if name in _LEAVES:
-        return Y_UP_TO_Z_UP @ np.array(_LEAVES[name])
+    if name in LEAF_TIPS:
+        return Y_UP_TO_Z_UP @ np.array(LEAF_TIPS[name])
     target = _POINTS_TO.get(name)
     child = SMPL_JOINT_NAMES.index(target) if target else SMPL_PARENTS.index(j)
     way = joints[child] - joints[j]

@@ -21,6 +21,7 @@ from .body_model import (
     rest_joints,
     skin,
 )
+from .bvh import write_bvh
 from .camera import Camera, camera_from_focal, camera_from_lens, default_camera, project
 from .clip_motion import bridge_gaps
 from .depth_flip import flip_limb, flip_problem
@@ -34,6 +35,7 @@ from .learned_sr1 import LearnedSR1, load_learned_sr1
 from .minimizer import Adam, LevenbergMarquardt, Minimizer
 from .model_file import load_body_model
 from .motion import read_amass, write_amass
+from .motion_files import Motion, read_motion
 from .pins import Pins
 from .pose_prior import PosePrior, load_pose_prior
 from .problem import PARTS, FitProblem, Weights
@@ -67,6 +69,7 @@ __all__ = [
     "LearnedSR1",
     "LevenbergMarquardt",
     "Minimizer",
+    "Motion",
     "Pins",
     "PosePrior",
     "Reach",
@@ -94,8 +97,10 @@ __all__ = [
     "project",
     "read_amass",
     "read_keypoints",
+    "read_motion",
     "refit_problem",
     "rest_joints",
     "skin",
     "write_amass",
+    "write_bvh",
 ]

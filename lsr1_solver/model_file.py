@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import zipfile
-import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO
@@ -13,6 +11,7 @@ import numpy as np
 
 from .body_model import JOINT_COUNT, SMPL_JOINT_NAMES, SMPL_PARENTS, BodyModel, Landmark
 from .errors import FitError
+from .npz_file import load_npz
 from .restricted_pickle import dense_from_columns, load_restricted, sparse_shape, to_array
 from .smpl_landmarks import SMPL_VERTEX_COUNT, complete_landmarks, smpl_landmarks
 
@@ -206,29 +205,9 @@ def _read_pickle(file: IO[bytes], name: str) -> object:
 
 def _read_npz(file: IO[bytes], name: str) -> object:
     """Every array of an .npz; what is stored as an object goes the way of the pickles."""
-    values: dict[str, object] = {}
-    try:
-        with zipfile.ZipFile(file) as archive:
-            members = [m for m in archive.namelist() if m.endswith(".npy")]
-            for member in members:
-                with archive.open(member) as stream:
-                    values[member.removesuffix(".npy")] = _read_npy(stream, f"{name}: {member}")
-    except (EOFError, NotImplementedError, ValueError, zipfile.BadZipFile, zlib.error) as error:
-        raise FitError(f"{name} is no whole .npz file ({error}): download or save it again.") from error
+    values = load_npz(file, name, load_restricted)
     if not values:
         raise FitError(
             f"{name} is a zip archive without arrays: unpack it and choose the .pkl or .npz file inside."
         )
     return values
-
-
-def _read_npy(stream: IO[bytes], place: str) -> object:
-    version = np.lib.format.read_magic(stream)
-    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-    if version not in readers:
-        raise ValueError(f"{place} is of .npy version {version}")
-    shape, fortran, dtype = readers[version](stream)
-    if dtype.hasobject:
-        return load_restricted(stream.read(), place)
-    raw = stream.read()
-    return np.frombuffer(raw, dtype).reshape(shape, order="F" if fortran else "C")

@@ -37,6 +37,15 @@ class _Encode(metaclass=_Sealed):
         return text.encode("latin1")
 
 
+class _DefaultDict(dict[object, object], metaclass=_Sealed):
+    """``collections.defaultdict``, without what it would call for a key that is missing."""
+
+    __slots__ = ()
+
+    def __init__(self, factory: object = None) -> None:
+        super().__init__()
+
+
 class _Dtype(metaclass=_Sealed):
     """``numpy.dtype``: a code such as ``f8``, and a byte order that comes as state."""
 
@@ -153,6 +162,9 @@ ALLOWED_NAMES: dict[tuple[str, str], type] = {
     ("numpy", "dtype"): _Dtype,
     ("_codecs", "encode"): _Encode,
     ("collections", "OrderedDict"): OrderedDict,
+    ("collections", "defaultdict"): _DefaultDict,
+    ("__builtin__", "dict"): _Named,
+    ("builtins", "dict"): _Named,
     ("__builtin__", "set"): set,
     ("builtins", "set"): set,
     ("chumpy.ch", "Ch"): ChumpyValue,

@@ -92,7 +92,7 @@ class _Unpickler(pickle._Unpickler):  # the C version has no place to read betwe
         found = ALLOWED_NAMES.get((module, name))
         if found is None:
             raise FitError(
-                f"{self.source} asks for {module}.{name}, which no file of keypoints needs. Loading it could "
+                f"{self.source} asks for {module}.{name}, which no file of poses needs. Loading it could "
                 "run a program, so the file was refused and nothing in it was run."
             )
         return found
@@ -114,7 +114,7 @@ def load_joblib(data: bytes, source: str) -> object:
     and plain containers, or is not whole.
     """
     try:
-        return _plain(_Unpickler(BytesIO(_decompressed(data)), source).load())
+        return plain(_Unpickler(BytesIO(_decompressed(data)), source).load())
     except _DAMAGE as error:
         raise FitError(f"{source} is no whole joblib file ({error or type(error).__name__}).") from error
 
@@ -130,14 +130,32 @@ def _decompressed(data: bytes) -> bytes:
     return content
 
 
-def _plain(value: object) -> object:
-    """``value`` with arrays in place of the stand-ins, in lists, tuples and dictionaries."""
+def plain(value: object, known: dict[int, object] | None = None) -> object:
+    """``value`` with arrays in place of the stand-ins, in lists, tuples and dictionaries.
+
+    ``known`` holds what was made plain: a small file may name one list a million times.
+    """
+    known = {} if known is None else known
+    if id(value) not in known:
+        known[id(value)] = _made_plain(value, known)
+    return known[id(value)]
+
+
+def _made_plain(value: object, known: dict[int, object]) -> object:
     if isinstance(value, ArrayNode):
-        return value.array
+        if value.array.dtype.kind != "O":
+            return value.array
+        items = [plain(item, known) for item in value.array.ravel().tolist()]
+        return items[0] if value.array.ndim == 0 else items
     if isinstance(value, list):
-        return [_plain(v) for v in value]
+        return [plain(v, known) for v in value]
     if isinstance(value, tuple):
-        return tuple(_plain(v) for v in value)
+        return tuple(plain(v, known) for v in value)
     if isinstance(value, dict):
-        return {key: _plain(v) for key, v in value.items()}
+        return {_key(key): plain(v, known) for key, v in value.items()}
     return value
+
+
+def _key(key: object) -> object:
+    """Numbers of numpy as keys are those of Python."""
+    return key.array.item() if isinstance(key, ArrayNode) and key.array.size == 1 else key
