@@ -27,7 +27,7 @@ from .footage import moving_picture
 from .keyframes import key_shape, motion_channels
 from .properties import preferred_model_file
 from .quality import ClipQuality, clip_quality
-from .rig import rig_of, target
+from .rig import is_rig, rig_of, target
 from .takes import (
     ActionBefore,
     begin_take,
@@ -281,6 +281,8 @@ def _body_for(context: bpy.types.Context, track: int) -> tuple[bpy.types.Object,
     people = scene.lsr1.keypoints.people
     own = people[track].body if track < len(people) else None
     if own is not None and own.name in scene.objects:
+        if not is_rig(own):
+            raise FitError(f"{own.name} is no SMPL body: choose another for track {track + 1}, or none")
         return own, False
     found = target(context)
     if found is not None and all(person.body != found for person in people):

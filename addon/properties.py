@@ -68,7 +68,6 @@ class LSR1_PG_person(bpy.types.PropertyGroup):
         name="Body",
         description="The body that this track moves; empty: the one that is selected, else a new one",
         type=bpy.types.Object,
-        poll=lambda self, thing: thing.type == "ARMATURE",
     )
 
 
