@@ -32,7 +32,8 @@ def run_inside(
     resources.mkdir(exist_ok=True)
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     environment |= {"BLENDER_USER_RESOURCES": str(resources), "LSR1_SHARED": str(SHARED), **(more or {})}
-    command = [str(python), *arguments]
+    wrapper = [str(INSIDE / "end_at_once.py")] if blender.version == "4.2" else []
+    command = [str(python), *wrapper, *arguments]
     answer = subprocess.run(
         command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False, timeout=SECONDS
     )

@@ -23,7 +23,8 @@ _UNREAL_LIMBS = (
     ("lowerarm_*", "upperarm_*", "elbow"), ("lowerarm_twist_01_*", "lowerarm_*", "elbow>wrist 0.5"),
     ("hand_*", "lowerarm_*", "wrist"), ("index_01_*", "hand_*", "knuckle"),
     ("thigh_*", "pelvis", "hip"), ("calf_*", "thigh_*", "knee"),
-    ("calf_twist_01_*", "calf_*", "knee>ankle 0.5"), ("foot_*", "calf_*", "ankle"), ("ball_*", "foot_*", "foot"),
+    ("calf_twist_01_*", "calf_*", "knee>ankle 0.5"), ("foot_*", "calf_*", "ankle"),
+    ("ball_*", "foot_*", "foot"),
 )  # fmt: skip
 
 
@@ -103,8 +104,8 @@ class Figure:
         foot = np.array([*ankle[:2], 0.02]) + 0.13 * toe
         places = {
             "floor": (0, 0, 0), "pelvis": (0, 0, high + 0.06), "spine1": (0, 0.01, high + 0.15),
-            "spine2": (0, 0.02, high + 0.27), "spine3": (0, 0.03, high + 0.38), "neck": (0, 0.02, high + 0.56),
-            "head": (0, 0.0, high + 0.65), "top": (0, 0.0, high + 0.83),
+            "spine2": (0, 0.02, high + 0.27), "spine3": (0, 0.03, high + 0.38),
+            "neck": (0, 0.02, high + 0.56), "head": (0, 0.0, high + 0.65), "top": (0, 0.0, high + 0.83),
             "hip": hip, "knee": knee, "ankle": ankle, "foot": foot, "toe": foot + 0.07 * toe,
             "collar": (0.03, 0.0, high + 0.49), "shoulder": shoulder, "elbow": elbow,
             "wrist": elbow + 0.25 * fore, "knuckle": elbow + 0.34 * fore,
