@@ -130,10 +130,11 @@ def test_wrong_requests_are_refused(change: dict[str, object], words: str) -> No
 
 
 @needs_shared("cases")
-def test_case_27_a_refit_keeps_edits() -> None:
+@pytest.mark.parametrize("frame_rate", [None, 30.0], ids=["stills", "clip"])
+def test_case_27_a_refit_keeps_edits(frame_rate: float | None) -> None:
     edits = json.loads((CASE / "edits.json").read_text())
     keypoints = read_keypoints(Path(CASE / "op"))[0]
-    asked = FitProblem(BODY, camera_from_focal(1536, (1280, 720)), keypoints)
+    asked = FitProblem(BODY, camera_from_focal(1536, (1280, 720)), keypoints, frame_rate=frame_rate)
     before = fit_pose(asked, one_shape=True).pose
     body = before.body_pose.copy()
     for edit in edits["edits"]:
