@@ -138,6 +138,39 @@ class OptimizerConfig:
     secant: float = 0.0
 
 
+def _clip_network() -> InitializerConfig:
+    """It begins as the initializer of stills: fewer steps, and smaller ones."""
+    return InitializerConfig(steps=8_000, learning_rate=7e-4)
+
+
+@dataclass(frozen=True)
+class ClipInitializerConfig:
+    """The clip initializer's training: as the stills' (``network``, but for its width and blocks, which are
+    theirs), on windows of five frames.
+
+    Shares of the samples: ``widened`` poses of the stills, moved as captured ones; of the others ``mixed``
+    upper and lower bodies. Windows are slower or faster by up to exp(``pace``), frames off by up to
+    ``jitter`` seconds; ``shake`` radians of joint noise, the same in all five frames. From one frame to the
+    next ``noise_correlation`` of the noise stays, and ``gap_correlation`` of what hides points. Missing are
+    the frames before the middle in ``borders`` of the windows, those after it as often, all of them in
+    ``alone``, each by itself in ``dropped``. ``clips`` of so many ``clip_seconds`` measure the error.
+    """
+
+    network: InitializerConfig = field(default_factory=_clip_network)
+    widened: float = 0.5
+    mixed: float = 0.25
+    pace: float = 0.25
+    jitter: float = 0.02
+    shake: float = 0.09
+    noise_correlation: float = 0.37
+    gap_correlation: float = 0.85
+    borders: float = 0.15
+    alone: float = 0.06
+    dropped: float = 0.05
+    clips: int = 240
+    clip_seconds: float = 4.0
+
+
 def _quadratic_optimizer() -> OptimizerConfig:
     """No base: quadratics come without a factorization. The floor is a share of the start's energy.
 
@@ -192,6 +225,7 @@ class TrainingConfig:
     views: ViewConfig = field(default_factory=ViewConfig)
     corruption: CorruptionConfig = field(default_factory=CorruptionConfig)
     initializer: InitializerConfig = field(default_factory=InitializerConfig)
+    clip_initializer: ClipInitializerConfig = field(default_factory=ClipInitializerConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     quadratics: QuadraticsConfig = field(default_factory=QuadraticsConfig)
     clip_steps: ClipStepsConfig = field(default_factory=ClipStepsConfig)

@@ -9,8 +9,8 @@ from ..smpl_landmarks import mirrored
 from .config import CorruptionConfig
 
 # Uniform numbers of a sample: one for each kind of trouble, then four a slot (lost, wrong, and where).
-_KINDS = 6
-CORRUPTION_DRAWS = _KINDS + 4 * SLOTS
+KINDS, SWAP_KIND = 6, 5
+CORRUPTION_DRAWS = KINDS + 4 * SLOTS
 FEWEST = 6
 
 
@@ -62,8 +62,8 @@ def corrupt(
     ``plane`` [B, 25, 2]; ``height`` [B] of the person on the image plane; ``uniform`` [B, CORRUPTION_DRAWS]
     and ``normal`` [B, 25, 2] random numbers. -> [B, 25, 2] and [B, 25], 1 or 0.
     """
-    kinds = uniform[:, :_KINDS].unbind(dim=1)
-    lost, wrong, *where = uniform[:, _KINDS:].view(-1, 4, SLOTS).unbind(dim=1)
+    kinds = uniform[:, :KINDS].unbind(dim=1)
+    lost, wrong, *where = uniform[:, KINDS:].view(-1, 4, SLOTS).unbind(dim=1)
     plane = plane + _noise(kinds[0], config)[:, None, None] * height[:, None, None] * normal
 
     without_top, without_feet = config.formats
@@ -81,7 +81,7 @@ def corrupt(
     shift = config.outlier_reach * height[:, None, None] * shift
     plane = torch.where(outlier[..., None], plane + shift, plane)
 
-    swap = _one_of(_SWAPS, kinds[5], config.swapped)
+    swap = _one_of(_SWAPS, kinds[SWAP_KIND], config.swapped)
     plane = torch.where(swap[..., None], plane[:, _SWAPPED], plane)
     seen = torch.where(swap, seen[:, _SWAPPED], seen)
     return plane, seen.float()

@@ -6,11 +6,13 @@ import numpy as np
 
 from ..body_model import JOINT_COUNT, BodyModel
 from ..camera import Camera, image_plane, virtual_view
+from ..clip_initializer import ClipInitializer
 from ..initializer import ERROR_SIZE, SHAPE_COUNT, Initializer
 from ..initializer_input import INPUT_LANDMARKS, arrange_input
-from ..kinematics import BETAS_START, PELVIS, ROTATION_SIZE, keypoint_chain, pose_chain
+from ..kinematics import BETAS_START, PELVIS, ROTATION_SIZE, KeypointChain, keypoint_chain, pose_chain
 from ..rotation import matrix_to_axis_angle
 from ..starts import closed_form_place
+from .clip_problems import SyntheticClip
 from .problems import SyntheticProblems
 from .retarget import MIRRORED_JOINTS
 
@@ -41,21 +43,50 @@ def predict_joints(
         rows = slice(start, start + _TILE)
         turn = turns[rows]
         target, confidence = arrange_input(problems.landmarks, targets[rows], problems.confidence[rows])
-        rotations, betas = initializer.predict(target, confidence)
-        x = np.zeros((len(betas), chain.size))
-        x[:, BETAS_START:] = betas
-        posed = pose_chain(chain, rotations, x)
-        joints[rows] = posed.positions @ turn
-        place, _ = closed_form_place(posed.points, target, confidence)
-        truth = problems.rotations[rows].copy()
-        truth[:, 0] = turn @ truth[:, 0]
-        omega = matrix_to_axis_angle(truth @ np.swapaxes(rotations, -1, -2))
-        errors[rows, :ROTATION_SIZE] = omega.reshape(len(omega), -1)
-        off = (turn @ problems.pelvis[rows, :, None])[..., 0] - place
-        off[:, 2] /= np.maximum(-place[:, 2], 0.3)
-        errors[rows, PELVIS] = off
-        errors[rows, BETAS_START:] = problems.betas[rows] - betas
+        joints[rows], errors[rows] = _measured(
+            chain,
+            initializer.predict(target, confidence),
+            (target, confidence, turn),
+            (problems.rotations[rows], problems.pelvis[rows], problems.betas[rows]),
+        )
     return joints, errors
+
+
+def predict_clip_joints(
+    initializer: ClipInitializer, clip: SyntheticClip, body: BodyModel
+) -> tuple[np.ndarray, np.ndarray]:
+    """As `predict_joints`, of the T frames of a clip. -> [T, 24, 3] metres, [T, P]."""
+    chain = keypoint_chain(body, INPUT_LANDMARKS, shape_count=SHAPE_COUNT)
+    camera = Camera(np.array([clip.focal_length]), np.array(clip.image_size) / 2, clip.image_size)
+    turn, target = virtual_view(image_plane(camera, clip.xy), clip.confidence)
+    target, confidence = arrange_input(clip.landmarks, target, clip.confidence)
+    answer = initializer.predict(target, confidence, turn, clip.frame_rate)
+    betas = np.broadcast_to(clip.betas, (len(clip), SHAPE_COUNT))
+    return _measured(chain, answer, (target, confidence, turn), (clip.rotations, clip.pelvis, betas))
+
+
+def _measured(
+    chain: KeypointChain,
+    answer: tuple[np.ndarray, np.ndarray],
+    seen: tuple[np.ndarray, np.ndarray, np.ndarray],
+    truth: tuple[np.ndarray, np.ndarray, np.ndarray],
+) -> tuple[np.ndarray, np.ndarray]:
+    """Joints and errors of an ``answer`` (rotations, betas) to what was ``seen`` (target, confidence, turn).
+
+    ``truth`` rotations, pelvis and betas in camera axes.
+    """
+    (rotations, betas), (target, confidence, turn) = answer, seen
+    x = np.zeros((len(betas), chain.size))
+    x[:, BETAS_START:] = betas
+    posed = pose_chain(chain, rotations, x)
+    place, _ = closed_form_place(posed.points, target, confidence)
+    true_rotations = truth[0].copy()
+    true_rotations[:, 0] = turn @ true_rotations[:, 0]
+    omega = matrix_to_axis_angle(true_rotations @ np.swapaxes(rotations, -1, -2))
+    off = (turn @ truth[1][..., None])[..., 0] - place
+    off[:, 2] /= np.maximum(-place[:, 2], 0.3)
+    errors = np.concatenate([omega.reshape(len(omega), -1), off, truth[2] - betas], axis=1)
+    return posed.positions @ turn, errors
 
 
 def error_covariance(errors: np.ndarray) -> np.ndarray:

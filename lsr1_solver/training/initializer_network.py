@@ -48,12 +48,12 @@ class _Block(nn.Module):
 
 
 class InitializerNetwork(nn.Module):
-    """[B, INPUT_SIZE] -> [B, OUTPUT_SIZE]; the same function as `Initializer.network`."""
+    """[B, inputs] -> [B, OUTPUT_SIZE]; the same function as `initializer.run_network`."""
 
-    def __init__(self, width: int, blocks: int) -> None:
+    def __init__(self, width: int, blocks: int, inputs: int = INPUT_SIZE) -> None:
         """Of ``blocks`` residual blocks."""
         super().__init__()
-        self.input = nn.Linear(INPUT_SIZE, width)
+        self.input = nn.Linear(inputs, width)
         self.blocks = nn.ModuleList(_Block(width) for _ in range(blocks))
         self.norm = nn.LayerNorm(width, eps=NORM_EPSILON)
         self.output = nn.Linear(width, OUTPUT_SIZE)

@@ -9,7 +9,7 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import cast
+from typing import Protocol, cast
 
 import numpy as np
 import torch
@@ -25,25 +25,38 @@ from .pose_prior import SOURCES
 from .problems import sample_problems
 from .processes import Processes
 from .retarget import Motion
-from .samples import sample_maker
+from .samples import Batch, sample_maker
+from .world_chain import WorldChain
 
 _log = logging.getLogger(__name__)
 _PROGRESS_SECONDS = 10.0
+
+
+class Maker(Protocol):
+    """What makes samples as they are needed."""
+
+    @property
+    def chain(self) -> WorldChain:
+        """The body that is seen."""
+        ...
+
+    def batch(self, step: int, rows: slice) -> Batch:
+        """The chosen rows of the batch of a step."""
+        ...
 
 
 class InitializerTraining:
     """The network, its running average, the optimizer and the step it has come to."""
 
     def __init__(
-        self, vectors: np.ndarray, body: BodyModel, config: TrainingConfig, processes: Processes
+        self, network: InitializerNetwork, maker: Maker, settings: InitializerConfig, processes: Processes
     ) -> None:
         """At the first step, or at the one that `resume` is given."""
-        self._settings: InitializerConfig = config.initializer
-        self._maker = sample_maker(vectors, body, config)
+        self._settings = settings
+        self._maker = maker
         self._processes = processes
-        self._rows = processes.rows(self._settings.batch)
-        torch.manual_seed(config.seed)
-        self.network = InitializerNetwork(self._settings.width, self._settings.blocks)
+        self._rows = processes.rows(settings.batch)
+        self.network = network
         self.average = {name: w.detach().clone() for name, w in self.network.named_parameters()}
         self._parameters = list(self.network.parameters())
         self._optimizer = torch.optim.AdamW(
@@ -56,9 +69,19 @@ class InitializerTraining:
         self.step = 0
 
     @property
+    def steps(self) -> int:
+        """How many there are to take."""
+        return self._settings.steps
+
+    @property
     def done(self) -> bool:
         """Whether every step is taken."""
-        return self.step >= self._settings.steps
+        return self.step >= self.steps
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this process writes files and progress."""
+        return self._processes.is_first
 
     def advance(self) -> tuple[torch.Tensor, torch.Tensor]:
         """One step; the loss and the mean distance of points (metres) on this process's samples."""
@@ -111,6 +134,16 @@ class InitializerTraining:
         }
 
 
+def begin_initializer(
+    vectors: np.ndarray, body: BodyModel, config: TrainingConfig, processes: Processes
+) -> InitializerTraining:
+    """The first step's training. ``vectors`` [N, 24, 3] poses as rotation vectors."""
+    settings = config.initializer
+    torch.manual_seed(config.seed)
+    network = InitializerNetwork(settings.width, settings.blocks)
+    return InitializerTraining(network, sample_maker(vectors, body, config), settings, processes)
+
+
 def train_initializer(
     vectors: np.ndarray, body: BodyModel, config: TrainingConfig, processes: Processes, checkpoint_file: Path
 ) -> InitializerTraining:
@@ -118,35 +151,39 @@ def train_initializer(
 
     ``vectors`` [N, 24, 3] poses as rotation vectors.
     """
-    training = InitializerTraining(vectors, body, config, processes)
+    training = begin_initializer(vectors, body, config, processes)
     data = hashlib.sha256(vectors.tobytes() + body.v_template.tobytes()).hexdigest()
     # What a later stage is asked for changes nothing here.
     parts = (config.initializer, config.views, config.corruption)
     key = {"config": [config_json(part) for part in parts], "seed": config.seed, "data": data}
-    checkpoint = Checkpoint(checkpoint_file, key, config.checkpoint_seconds)
+    finish_steps(training, Checkpoint(checkpoint_file, key, config.checkpoint_seconds), "initializer")
+    return training
+
+
+def finish_steps(training: InitializerTraining, checkpoint: Checkpoint, name: str) -> None:
+    """Every step that is left, from where the checkpoint is if there is one."""
     if state := checkpoint.load():
         training.resume(state)
-        _log.info("initializer: going on from step %d", training.step)
+        _log.info("%s: going on from step %d", name, training.step)
     losses: list[torch.Tensor] = []
     began, shown = time.monotonic(), time.monotonic()
     first = training.step
     while not training.done:
         losses.append(torch.stack(training.advance()))
-        if not processes.is_first:
+        if not training.is_first:
             continue
         now = time.monotonic()
         if now - shown >= _PROGRESS_SECONDS or training.done:
             loss, distance = torch.stack(losses).mean(dim=0).tolist()
             pace = (now - began) / (training.step - first)
-            left = pace * (config.initializer.steps - training.step)
             _log.info(
-                "initializer: step %d of %d, loss %.3f, points %.1f mm, %.1f ms a step, %.0f s to go",
-                training.step, config.initializer.steps, loss, 1e3 * distance, 1e3 * pace, left,
+                "%s: step %d of %d, loss %.3f, points %.1f mm, %.1f ms a step, %.0f s to go",
+                name, training.step, training.steps, loss, 1e3 * distance, 1e3 * pace,
+                pace * (training.steps - training.step),
             )  # fmt: skip
             losses, shown = [], now
         if checkpoint.due() or training.done:
             checkpoint.save(training.state())
-    return training
 
 
 def finish_initializer(
@@ -182,6 +219,14 @@ def finish_initializer(
         _log.info("%s: MPJPE %.1f mm on %d problems", group, 1e3 * distance.mean(), len(problems))
         covariances.append(error_covariance(errors))
     covariance = np.mean(covariances, axis=0)
+    write_initializer(path, weights, covariance, metadata)
+    return Initializer(bare.weights, covariance, metadata)
+
+
+def write_initializer(
+    path: Path, weights: Mapping[str, np.ndarray], covariance: np.ndarray, metadata: Mapping[str, object]
+) -> None:
+    """The file that `initializer.read_initializer` reads."""
     part = path.with_suffix(".part")
     with part.open("wb") as file:
         np.savez(
@@ -192,4 +237,3 @@ def finish_initializer(
             **weights,  # pyright: ignore[reportArgumentType]  # names from the network, none of savez's own
         )
     part.replace(path)
-    return Initializer(bare.weights, covariance, metadata)

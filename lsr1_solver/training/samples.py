@@ -20,8 +20,8 @@ from .tensors import axis_angle_to_matrix, input_features, turn_to_points
 from .world_chain import WorldChain, world_chain, world_rotations
 
 # Uniform numbers of a sample: pose, yaw, pitch, roll, distance, lens, aspect, place (2), whose joints.
-_VIEW_DRAWS = 10
-UNIFORMS = _VIEW_DRAWS + CORRUPTION_DRAWS
+VIEW_DRAWS = 10
+UNIFORMS = VIEW_DRAWS + CORRUPTION_DRAWS
 NORMALS = SHAPE_COUNT + 2 * SLOTS
 _SEED_STRIDE = 10_000_019  # more than the steps of any training: seeds share no batch
 _SENSOR = 36.0  # mm, the longer side
@@ -66,23 +66,24 @@ class SampleMaker:
         """Samples from [B, UNIFORMS] and [B, NORMALS] random numbers."""
         u = uniform.unbind(dim=1)
         chosen = (u[0] * len(self.poses)).long().clamp(max=len(self.poses) - 1)
-        world = self._camera_rotation(u) @ self.poses[chosen].float()
+        world = self.camera_rotation(u) @ self.poses[chosen].float()
         betas = normal[:, :SHAPE_COUNT]
         points = self.chain.points(world, betas)
-        pelvis = self._place(u, points)
+        pelvis = self.place(u, points)
         placed = points + pelvis[:, None]
         plane = placed[..., :2] / -placed[..., 2:]
         height = self.stature / -pelvis[:, 2]
         noise = normal[:, SHAPE_COUNT:].view(-1, SLOTS, 2)
         plane, seen = corrupt(
-            self._input_points(u, plane), height, uniform[:, _VIEW_DRAWS:], noise, self.config.corruption
+            self.input_points(u[9], plane), height, uniform[:, VIEW_DRAWS:], noise, self.config.corruption
         )
         turn, plane = turn_to_points(plane, seen)
         return Batch(
             input_features(plane, seen), seen, turn[:, None] @ world, points @ turn.transpose(1, 2), betas
         )
 
-    def _camera_rotation(self, u: tuple[torch.Tensor, ...]) -> torch.Tensor:
+    def camera_rotation(self, u: tuple[torch.Tensor, ...]) -> torch.Tensor:
+        """From the world's axes to the camera's. ``u`` the view's draws, [B] each. -> [B, 1, 3, 3]."""
         views = self.config.views
         low, high = np.radians(views.pitch)
         roll = np.radians(views.roll)
@@ -92,7 +93,7 @@ class SampleMaker:
             @ _about(1, 2 * np.pi * u[1])
         )[:, None]
 
-    def _place(self, u: tuple[torch.Tensor, ...], points: torch.Tensor) -> torch.Tensor:
+    def place(self, u: tuple[torch.Tensor, ...], points: torch.Tensor) -> torch.Tensor:
         """The pelvis [B, 3] with the person in the picture.
 
         Where the person does not fit, the lens gets wider, and at its widest the camera steps back.
@@ -115,10 +116,10 @@ class SampleMaker:
         place = free * (2 * torch.stack([u[7], u[8]], dim=1) - 1) - middle
         return torch.cat([place, -distance[:, None]], dim=1)
 
-    def _input_points(self, u: tuple[torch.Tensor, ...], plane: torch.Tensor) -> torch.Tensor:
-        """The landmarks; for some samples SMPL's joints in their places. -> [B, 25, 2]."""
+    def input_points(self, draw: torch.Tensor, plane: torch.Tensor) -> torch.Tensor:
+        """The landmarks; for some samples (``draw`` [B]) SMPL's joints in their places. -> [B, 25, 2]."""
         landmarks = plane[:, JOINT_COUNT:]
-        swap = (u[9] < self.config.corruption.joints)[:, None] & (self.substitutes >= 0)
+        swap = (draw < self.config.corruption.joints)[:, None] & (self.substitutes >= 0)
         return torch.where(swap[..., None], plane[:, self.substitutes.clamp(min=0)], landmarks)
 
 

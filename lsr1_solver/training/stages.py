@@ -16,6 +16,7 @@ from ..initializer import load_initializer
 from ..model_file import load_body_model
 from ..pose_prior import load_pose_prior
 from .config import TrainingConfig
+from .learn_clip_initializer import finish_clip_initializer, train_clip_initializer
 from .learn_initializer import finish_initializer, train_initializer
 from .learn_optimizer import problem_pool, save_optimizer, train_optimizer
 from .learn_quadratics import learn_quadratics
@@ -57,6 +58,11 @@ class Workshop:
     def initializer_file(self) -> Path:
         """What the stage `initializer` writes."""
         return self.out / "initializer.npz"
+
+    @property
+    def clip_initializer_file(self) -> Path:
+        """What the stage `clip_initializer` writes."""
+        return self.out / "clip_initializer.npz"
 
     @property
     def optimizer_file(self) -> Path:
@@ -115,8 +121,7 @@ def poses_stage(shop: Workshop) -> None:
 def initializer_stage(shop: Workshop) -> None:
     """Train the initializer and measure its error on the validation split."""
     began = time.monotonic()
-    with np.load(_made_by("poses", shop.poses_file), allow_pickle=False) as file:
-        vectors = file["vectors"]
+    vectors = _widened_poses(shop)
     body = load_body_model()
     training = train_initializer(
         vectors, body, shop.config, shop.processes, shop.out / "initializer.checkpoint"
@@ -127,6 +132,26 @@ def initializer_stage(shop: Workshop) -> None:
         }
         seconds = time.monotonic() - began
         finish_initializer(training.weights(), body, motions, shop.config, shop.initializer_file, seconds)
+
+
+def clip_initializer_stage(shop: Workshop) -> None:
+    """Train the clip initializer, beginning as the stills', and measure its error on the validation split."""
+    began = time.monotonic()
+    vectors = _widened_poses(shop)
+    still = load_initializer(_made_by("initializer", shop.initializer_file))
+    body = load_body_model()
+    motions = {
+        split: load_motions(shop.mocap, rate=None, splits=(split,)) for split in ("validation", "train")
+    }
+    training = train_clip_initializer(
+        motions["train"], vectors, body, still, shop.config, shop.processes,
+        shop.out / "clip_initializer.checkpoint",
+    )  # fmt: skip
+    if shop.processes.is_first:
+        seconds = time.monotonic() - began
+        finish_clip_initializer(
+            training.weights(), body, motions, shop.config, shop.clip_initializer_file, seconds
+        )
 
 
 def optimizer_stage(shop: Workshop) -> None:
@@ -146,6 +171,12 @@ def quadratics_stage(shop: Workshop) -> None:
     learn_quadratics(shop.config, shop.processes, shop.quadratics_file, shop.out / "quadratics.checkpoint")
 
 
+def _widened_poses(shop: Workshop) -> np.ndarray:
+    """What the stage `poses` wrote. -> [N, 24, 3] rotation vectors in half precision."""
+    with np.load(_made_by("poses", shop.poses_file), allow_pickle=False) as file:
+        return file["vectors"]
+
+
 def _made_by(stage: str, path: Path) -> Path:
     """The path of what an earlier stage wrote."""
     if not path.exists():
@@ -159,6 +190,7 @@ STAGES: Mapping[str, Stage] = {
     "motion": motion_stage,
     "poses": poses_stage,
     "initializer": initializer_stage,
+    "clip_initializer": clip_initializer_stage,
     "optimizer": optimizer_stage,
     "quadratics": quadratics_stage,
 }

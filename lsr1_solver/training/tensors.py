@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 import torch
 
-from .. import initializer_input, rotation
+from .. import clip_initializer, initializer_input, rotation
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,3 +32,17 @@ def turn_to_points(plane: torch.Tensor, seen: torch.Tensor) -> tuple[torch.Tenso
     """`initializer_input.turn_to_points`."""
     turned = initializer_input.turn_to_points(cast("np.ndarray", plane), cast("np.ndarray", seen))
     return cast("tuple[torch.Tensor, torch.Tensor]", turned)
+
+
+def plane_in_view(turn: torch.Tensor, plane: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
+    """`initializer_input.plane_in_view`."""
+    arrays = (cast("np.ndarray", a) for a in (turn, plane, seen))
+    return cast("torch.Tensor", initializer_input.plane_in_view(*arrays))
+
+
+def clip_features(
+    plane: torch.Tensor, seen: torch.Tensor, near: torch.Tensor, near_seen: torch.Tensor
+) -> torch.Tensor:
+    """`clip_initializer.clip_features`."""
+    arrays = (cast("np.ndarray", a) for a in (plane, seen, near, near_seen))
+    return cast("torch.Tensor", clip_initializer.clip_features(*arrays))

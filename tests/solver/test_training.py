@@ -32,7 +32,7 @@ from lsr1_solver.training.config import (
 from lsr1_solver.training.corruption import CORRUPTION_DRAWS, FEWEST, corrupt
 from lsr1_solver.training.initializer_error import error_covariance, mirror_errors, predict_joints
 from lsr1_solver.training.learn_initializer import (
-    InitializerTraining,
+    begin_initializer,
     finish_initializer,
     train_initializer,
 )
@@ -173,10 +173,10 @@ def test_samples_depend_on_seed_and_step_alone(vectors: np.ndarray) -> None:
 def test_a_resumed_training_ends_as_an_uninterrupted_one(vectors: np.ndarray, tmp_path: Path) -> None:
     body = load_body_model()
     straight = train_initializer(vectors, body, SMALL, Processes(), tmp_path / "straight")
-    begun = InitializerTraining(vectors, body, SMALL, Processes())
+    begun = begin_initializer(vectors, body, SMALL, Processes())
     for _ in range(3):
         begun.advance()
-    resumed = InitializerTraining(vectors, body, dataclasses.replace(SMALL), Processes())
+    resumed = begin_initializer(vectors, body, dataclasses.replace(SMALL), Processes())
     torch.save(begun.state(), tmp_path / "state")
     resumed.resume(torch.load(tmp_path / "state", weights_only=True))
     while not resumed.done:
@@ -206,13 +206,13 @@ import sys
 import numpy as np
 import torch
 from lsr1_solver.model_file import load_body_model
-from lsr1_solver.training.learn_initializer import InitializerTraining
+from lsr1_solver.training.learn_initializer import begin_initializer
 from lsr1_solver.training.processes import join_processes
 from tests.solver.test_training import SMALL
 
 torch.set_num_threads(1)
 with join_processes() as processes:
-    training = InitializerTraining(np.load(sys.argv[1]), load_body_model(), SMALL, processes)
+    training = begin_initializer(np.load(sys.argv[1]), load_body_model(), SMALL, processes)
     while not training.done:
         training.advance()
     if processes.is_first:
@@ -234,7 +234,7 @@ def test_two_processes_learn_what_one_does(vectors: np.ndarray, tmp_path: Path) 
     for worker in workers:
         _, errors = worker.communicate(timeout=120)
         assert worker.returncode == 0, errors.decode()[-2000:]
-    alone = InitializerTraining(vectors, load_body_model(), SMALL, Processes())
+    alone = begin_initializer(vectors, load_body_model(), SMALL, Processes())
     begun = {name: w.clone() for name, w in alone.average.items()}
     while not alone.done:
         alone.advance()
