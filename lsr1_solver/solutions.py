@@ -21,8 +21,8 @@ from .refine import LIMBS
 from .starts import YAWS, start_at, yaw_starts
 from .view import person_view
 
-# Poses whose joints are nearer than this on average, with the pelves laid over one another, are the same.
-SAME_DISTANCE = 0.04  # metres
+# Poses of which no joint is farther apart than this, with the pelves laid over one another, are the same.
+SAME_DISTANCE = 0.08  # metres
 YAW_STEPS = 40
 
 
@@ -106,9 +106,9 @@ def _merged(body: BodyModel, found: tuple[Solution, ...], more: list[Solution]) 
 
 
 def _distance(body: BodyModel, a: BodyPose, b: BodyPose) -> float:
-    """Mean distance of the joints with the pelves laid over one another, metres."""
+    """The largest distance of any joint with the pelves laid over one another, metres."""
     first, second = (posed_joints(body, pose)[0] for pose in (a, b))
-    return float(np.linalg.norm((first - first[0]) - (second - second[0]), axis=-1).mean())
+    return float(np.linalg.norm((first - first[0]) - (second - second[0]), axis=-1).max())
 
 
 def _still(problem: FitProblem, pose: BodyPose) -> FitProblem:
