@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from ..errors import FitError
-from .records import Recording, Space, Track, Up, betas_of, numbers, rotations_of
+from .records import Recording, Space, Track, Up, betas_of, finite, numbers, rotations_of
 
 _GLOBAL, _IN_CAMERA = "smpl_params_global", "smpl_params_incam"
 
@@ -37,9 +37,8 @@ def _space(document: Mapping[object, object], key: str, up: Up, place: str) -> S
     trans = numbers(values.get("transl"), f"{here}, transl", (None, 3))
     count = len(trans)
     root = numbers(values.get("global_orient"), f"{here}, global_orient", (count, 3))
-    body = np.asarray(values.get("body_pose"))
-    width = body.size // count
-    joints = numbers(body, f"{here}, body_pose", (count, max(width, 1)))
+    body = finite(values.get("body_pose"), f"{here}, body_pose")
+    joints = numbers(body, f"{here}, body_pose", (count, max(body.size // count, 1)))
     rotations = rotations_of(np.concatenate([root, joints], axis=1), f"{here}, body_pose", count)
     betas = betas_of(values.get("betas", np.zeros(10)), f"{here}, betas", count)
     return Space(up, (Track("person 1", rotations, trans, betas, np.arange(count)),))

@@ -24,6 +24,7 @@ TURNS: Mapping[Up, np.ndarray] = {
 SMPL_SHAPES, OPEN_SHAPES = "smpl", "open_body"
 # SMPL-H's and SMPL-X's first joints are SMPL's root and the 21 joints of the body; hands and face follow.
 SHARED_ROTATIONS = 22 * 3
+_MOST_NUMBERS = 10**8
 SMPL_ROTATIONS = JOINT_COUNT * 3
 
 
@@ -66,18 +67,35 @@ class Recording:
     usual_rate: float = 30.0
 
 
+def finite(value: object, place: str) -> np.ndarray:
+    """An array of finite numbers in double precision. FitError that names the place for anything else."""
+    array = None
+    if _leaves(value, {}) <= _MOST_NUMBERS:
+        try:
+            array = np.asarray(value)
+            array = array.astype(np.float64) if array.dtype.kind in "biufO" else None
+        except (TypeError, ValueError):
+            array = None
+    if array is None or not np.isfinite(array).all():
+        raise FitError(f"{place} should hold finite numbers.")
+    return array
+
+
+def _leaves(value: object, known: dict[int, int]) -> int:
+    """How many values and lists nested lists hold: a small pickle can name one list any number of times."""
+    if not isinstance(value, list | tuple):
+        return 1
+    if id(value) not in known:
+        known[id(value)] = 1 + sum(_leaves(item, known) for item in value)
+    return known[id(value)]
+
+
 def numbers(value: object, place: str, shape: tuple[int | None, ...]) -> np.ndarray:
     """Finite numbers of this shape; None stands for any length, and axes of length 1 may be more or fewer.
 
     Raises FitError that names the place.
     """
-    try:
-        array = np.asarray(value)
-        array = array.astype(np.float64) if array.dtype.kind in "biufO" else None
-    except (TypeError, ValueError):
-        array = None
-    if array is None or not np.isfinite(array).all():
-        raise FitError(f"{place} should hold finite numbers.")
+    array = finite(value, place)
     fitted = _with_axes(array, shape)
     if fitted is None:
         wanted = ", ".join("any" if n is None else str(n) for n in shape)
@@ -103,7 +121,7 @@ def rotations_of(poses: object, place: str, frames: int | None = None) -> np.nda
     SMPL's hand joints are those of the file where it is SMPL's (72 values a frame), else zero; fingers and
     face are dropped. Raises FitError where there are fewer than 22 rotations for each of the ``frames``.
     """
-    found = np.asarray(poses)
+    found = finite(poses, place)
     width = int(np.prod(found.shape[1:], dtype=np.int64)) if found.ndim > 1 else 0
     if found.ndim < 2 or width < SHARED_ROTATIONS or (frames is not None and len(found) != frames):
         each = "each frame" if frames is None else f"each of the {frames} frames of trans"
@@ -111,7 +129,7 @@ def rotations_of(poses: object, place: str, frames: int | None = None) -> np.nda
             f"{place} has the shape {found.shape}; it should be ({frames or 'frames'}, 156), or at least "
             f"{SHARED_ROTATIONS} rotation values for {each}."
         )
-    flat = numbers(found.reshape(len(found), width), place, (None, width))
+    flat = found.reshape(len(found), width)
     rotations = np.zeros((len(flat), SMPL_ROTATIONS))
     kept = SMPL_ROTATIONS if width == SMPL_ROTATIONS else SHARED_ROTATIONS
     rotations[:, :kept] = flat[:, :kept]
@@ -120,7 +138,7 @@ def rotations_of(poses: object, place: str, frames: int | None = None) -> np.nda
 
 def betas_of(value: object, place: str, frames: int) -> np.ndarray:
     """Shape components [N, S], a row a frame, of one shape or of a shape a frame. FitError for others."""
-    array = np.asarray(value)
+    array = finite(value, place)
     if array.ndim == 2 and len(array) == frames:
         return numbers(array, place, (frames, array.shape[1]))
     return np.tile(numbers(array, place, (array.size,)), (frames, 1))

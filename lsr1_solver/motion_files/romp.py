@@ -14,7 +14,7 @@ import numpy as np
 from ..errors import FitError
 from ..keypoint_files.numbering import number_frames
 from .people import People
-from .records import Recording, Space, numbers, rotations_of
+from .records import Recording, Space, finite, numbers, rotations_of
 
 KEYS = frozenset({"results"})
 
@@ -44,12 +44,13 @@ def read(frames: Sequence[tuple[str, object]], place: str) -> Recording:
 
 def _add_people(people: People, found: Mapping[object, object], number: int, place: str) -> None:
     thetas = found.get("smpl_thetas")
-    if thetas is None or np.size(np.asarray(thetas)) == 0:
+    poses = np.atleast_2d(finite([] if thetas is None else thetas, f"{place}: smpl_thetas"))
+    if not poses.size:
         return  # nobody was seen
-    rotations = rotations_of(np.atleast_2d(np.asarray(thetas)), f"{place}: smpl_thetas")
+    rotations = rotations_of(poses, f"{place}: smpl_thetas")
     count = len(rotations)
     trans = numbers(found.get("cam_trans", np.zeros((count, 3))), f"{place}: cam_trans", (count, 3))
-    betas = np.asarray(found.get("smpl_betas", np.zeros((count, 10))))
+    betas = finite(found.get("smpl_betas", np.zeros((count, 10))), f"{place}: smpl_betas")
     betas = numbers(betas, f"{place}: smpl_betas", (count, max(betas.size // count, 1)))
     ids = numbers(found.get("track_ids", np.arange(count)), f"{place}: track_ids", (count,)).astype(int)
     for i, identity in enumerate(ids.tolist()):
