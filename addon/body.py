@@ -73,13 +73,18 @@ def _visible_collection(context: bpy.types.Context) -> bpy.types.Collection:
 
 def mesh_of(armature: bpy.types.Object) -> bpy.types.Object | None:
     """The mesh that an Armature modifier ties to the rig: the one with shape keys, else the first."""
-    skinned = [
+    skinned = skins_of(armature)
+    with_keys = [obj for obj in skinned if obj.data.shape_keys]
+    return next(iter(with_keys or skinned), None)
+
+
+def skins_of(armature: bpy.types.Object) -> list[bpy.types.Object]:
+    """The meshes below a rig that an Armature modifier ties to it."""
+    return [
         obj
         for obj in armature.children
         if obj.type == "MESH" and any(m.type == "ARMATURE" and m.object == armature for m in obj.modifiers)
     ]
-    with_keys = [obj for obj in skinned if obj.data.shape_keys]
-    return next(iter(with_keys or skinned), None)
 
 
 def _make_bones(context: bpy.types.Context, armature: bpy.types.Object, body: BodyModel) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 
 from ..lsr1_solver import SMPL_JOINT_NAMES, SMPL_PARENTS
 from ..lsr1_solver.rotation import axis_angle_to_matrix, rotation_between
+from .body import skins_of
 
 J = {name: j for j, name in enumerate(SMPL_JOINT_NAMES)}
 _SIDES = ("left", "right")
@@ -89,12 +90,14 @@ def ankle_height(
     ankle = float(np.mean([heads[j][1] for j in ANKLES]))
     if 0 <= ankle <= _ANKLE_SHARE * leg:
         return ankle
-    into = armature.matrix_world.inverted()
-    heights = [
-        up @ np.array(into @ mesh.matrix_world @ vertex.co)
-        for mesh in armature.children
-        if mesh.type == "MESH"
-        for vertex in mesh.data.vertices
-    ]
-    heights = heights or [up @ np.array(bone.head_local) for bone in armature.data.bones]
-    return max(0.0, ankle - float(min(heights)))
+    heights = [_rest_points(mesh, armature) @ up for mesh in skins_of(armature)]
+    bones = np.array([bone.head_local for bone in armature.data.bones]) @ up
+    return max(0.0, ankle - float(np.concatenate(heights or [bones]).min()))
+
+
+def _rest_points(mesh: bpy.types.Object, armature: bpy.types.Object) -> np.ndarray:
+    """The vertices [V, 3] of a skin at rest, in the armature's space."""
+    flat = np.empty(3 * len(mesh.data.vertices), dtype=np.float32)
+    mesh.data.vertices.foreach_get("co", flat)
+    matrix = np.array(armature.matrix_world.inverted() @ mesh.matrix_world)
+    return flat.reshape(-1, 3) @ matrix[:3, :3].T + matrix[:3, 3]

@@ -15,6 +15,7 @@ from lsr1_body_fit.addon.rig_mapping import mapping_of
 from lsr1_body_fit.addon.rig_tables import guess_bones
 from lsr1_body_fit.lsr1_solver import SMPL_JOINT_NAMES, BodyPose, load_body_model, posed_joints, rest_joints
 from lsr1_body_fit.lsr1_solver.rotation import axis_angle_to_matrix, geodesic_angle
+from mathutils import Matrix
 
 from tests.blender.inside.addon.character_rigs import LAYOUTS, Figure, character
 
@@ -208,6 +209,28 @@ def test_a_foot_that_stands_still_stands_still_on_the_floor(figure: str) -> None
     assert np.ptp(places, axis=0).max() < 1e-3
     high = FIGURES[figure].ankle * FIGURES[figure].size
     assert np.abs(np.array(places)[:, 2] - high).max() < 1e-3
+
+
+def test_a_rig_that_does_not_stand_on_its_origin_stands_on_its_skins_sole() -> None:
+    standing_on_one_foot(3)
+    rig = character("CMU", Figure(), seed=2)
+    bones = mapping(rig)
+    hip = rig.data.bones[bones["pelvis"]].head_local.copy()
+    rig.data.transform(Matrix.Translation(-hip))
+    choose(rig, 3)
+    # A skin with the sole 12 cm below the ankle, and a prop far below.
+    ankle = rig.data.bones[bones["left_ankle"]].head_local
+    for depth, skinned in ((0.12, True), (2.0, False)):
+        data = bpy.data.meshes.new("skin")
+        data.from_pydata([(0, 0, 0), (0, 0, ankle.z - depth)], [(0, 1)], [])
+        mesh = bpy.data.objects.new("skin", data)
+        bpy.context.scene.collection.objects.link(mesh)
+        mesh.parent = rig
+        if skinned:
+            mesh.modifiers.new("Armature", "ARMATURE").object = rig
+    assert bpy.ops.lsr1.copy_motion() == {"FINISHED"}
+    for _ in frames(3):
+        assert abs(head(rig, bones["left_ankle"])[2] - 0.12) < 1e-3
 
 
 def test_feet_of_a_body_of_another_size_take_the_same_steps() -> None:
