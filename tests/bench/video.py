@@ -8,7 +8,7 @@ than a clip are played back and forth (`video_clips.back_and_forth`), always bef
 1. whole fits, from keypoints to poses: PA-MPJPE, MPJPE, acceleration error relative to the pelvis (mm a
    frame squared), slide of ankles and feet where the true ones stand (mm a frame), frames a second (processor
    time, one thread), peak memory of a process of its own. Filters act on the per-frame fit and are tuned on
-   training clips.
+   training clips. A table before it says what the true motions have themselves.
 2. the minimizers on the same objective from the same start: processor time to within 1 % of Gauss-Newton's
    final energy.
 3. the same motion seen at several frame rates.
@@ -28,7 +28,7 @@ from lsr1_solver import load_body_model
 from lsr1_solver.training.retarget import Motion, load_motions
 from tests.bench.table import Row, parser, show
 from tests.bench.video_clips import bench_clips
-from tests.bench.video_methods import PER_FRAME, Method, methods, quality_rows, run_methods
+from tests.bench.video_methods import PER_FRAME, Method, methods, quality_rows, run_methods, truth_row
 from tests.bench.video_rates import rate_rows, walk_rows
 from tests.bench.video_speed import peak_memory_mb, race_rows
 from tests.shared import SHARED
@@ -76,9 +76,10 @@ def main() -> None:
     tuning = bench_clips(tuning_motions(asked.mocap), body, TUNING_FRAMES, size.tuning, seed=1)
     compared = methods(body, tuning)
     motions = load_motions(asked.mocap, rate=RATE, splits=("test",), pattern=size.pattern)
-    tables: dict[str, list[Row]] = {"whole fits": [], "time to the same energy": []}
+    tables: dict[str, list[Row]] = {"true motions": [], "whole fits": [], "time to the same energy": []}
     for frames, count in size.clips.items():
         clips = bench_clips(motions, body, frames, count)
+        tables["true motions"].append(truth_row(clips))
         memory = peak_memory_mb(clips[0], compared)
         rows = quality_rows(run_methods(body, clips, compared), frames)
         tables["whole fits"] += [{**row, "peak_mb": memory[str(row["method"])]} for row in rows]

@@ -25,10 +25,12 @@ from lsr1_solver.quasi_newton import SR1
 from lsr1_solver.training.clip_problems import SyntheticClip
 from tests.bench.hmr_methods import AnyMinimizer, minimizer
 from tests.bench.metrics import acceleration_error_mm, mpjpe_mm, pa_mpjpe_mm, slide_mm
-from tests.bench.smoothing import Filter, candidates, smoothed
+from tests.bench.smoothing import Filter, SavitzkyGolay, candidates, smoothed
+from tests.bench.table import Row
 from tests.bench.video_clips import FEET, standing_feet
 
 PER_FRAME = "per-frame fit"
+PARABOLA = SavitzkyGolay(5, 2)
 REFERENCE = "Gauss-Newton"
 ITERATIONS = 60
 ADAM_ITERATIONS = 200
@@ -130,13 +132,36 @@ def run_methods(
     return found
 
 
+def truth_row(clips: Sequence[SyntheticClip]) -> Row:
+    """What errors in time compare with: the true accelerations, what a parabola through five frames of the
+    true motion leaves of them, and how far the truth slides where it stands. Means over the groups.
+    """
+    found = [
+        {
+            "true_acceleration_mm": acceleration_error_mm(np.zeros_like(clip.joints), clip.joints),
+            "five_frame_parabola_mm": acceleration_error_mm(PARABOLA(clip.joints), clip.joints),
+            "slide_mm": slide_mm(clip.joints[:, FEET], standing_feet(clip)),
+            "standing_percent": 100 * float(standing_feet(clip).mean()),
+        }
+        for clip in clips
+    ]
+    groups = [clip.group for clip in clips]
+    means = {name: mean_of_groups(groups, [one[name] for one in found]) for name in found[0]}
+    return {"frames": len(clips[0]), **means, "clips": len(clips)}
+
+
 def mean_of(scores: Sequence[ClipScore], column: str) -> float:
-    """Over the groups, of the mean over each group's clips; a clip in which no foot stands has no slide."""
+    """A column's mean over the groups."""
+    return mean_of_groups([score.group for score in scores], [getattr(score, column) for score in scores])
+
+
+def mean_of_groups(groups: Sequence[str], values: Sequence[float]) -> float:
+    """The mean over the groups of each group's mean; a clip in which no foot stands has no slide: NaN."""
     by_group: dict[str, list[float]] = {}
-    for score in scores:
-        by_group.setdefault(score.group, []).append(getattr(score, column))
-    means = [np.nanmean(values) for values in by_group.values() if not np.isnan(values).all()]
-    return float(np.mean(means)) if means else float("nan")
+    for group, value in zip(groups, values, strict=True):
+        if not np.isnan(value):
+            by_group.setdefault(group, []).append(value)
+    return float(np.mean([np.mean(own) for own in by_group.values()])) if by_group else float("nan")
 
 
 def methods(body: BodyModel, validation: Sequence[SyntheticClip]) -> list[Method]:
@@ -183,9 +208,9 @@ def _tuned_adam(body: BodyModel, clips: Sequence[SyntheticClip]) -> Method:
     return tried[best]
 
 
-def quality_rows(found: Mapping[str, Sequence[ClipScore]], frames: int) -> list[dict[str, str | int | float]]:
+def quality_rows(found: Mapping[str, Sequence[ClipScore]], frames: int) -> list[Row]:
     """One row a method."""
-    rows = []
+    rows: list[Row] = []
     for name, scores in found.items():
         groups = {score.group: [s.pa for s in scores if s.group == score.group] for score in scores}
         rows.append({
