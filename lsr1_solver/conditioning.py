@@ -38,6 +38,8 @@ def conditioned(
     all; else [N, P, P], the columns of what is exact zero.
     """
     exact, near = sigma == 0, np.isfinite(sigma) & (sigma > 0)
+    if not exact.any() and not near.any():  # most fits hold nothing
+        return np.zeros_like(value), np.linalg.cholesky(covariance), ~exact
     if not near.any() and np.all(exact == exact[0]):
         mean, conditional = _given_exactly(_believed(covariance, exact[0]), value, exact[0])
         return mean, _root(conditional, ~exact[0])[:, ~exact[0]], ~exact
@@ -58,6 +60,8 @@ def conditioned(
 
 def whitened(basis: np.ndarray, free: np.ndarray, deviation: np.ndarray) -> np.ndarray:
     """``z`` with ``A z = deviation`` [N, P] at the free numbers [N, P]; zero at all others."""
+    if not deviation.any():
+        return np.zeros((len(deviation), basis.shape[-1]))
     if basis.ndim == 2:
         return np.linalg.solve(basis[free[0]], deviation[:, free[0], None])[..., 0]
     # A one on the diagonal for what is exact makes every matrix regular.

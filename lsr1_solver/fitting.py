@@ -200,6 +200,8 @@ class _Stages:
         residual, _, _ = state.objective.reprojection(state.objective.pose(state.z).points)
         drop = outliers(state.view, residual)
         frames = np.flatnonzero(drop.any(axis=1))
+        if not len(frames):
+            return state
         view = state.view.without(drop)
         limit = state.loss[frames] - DROPPED_COST * drop[frames].sum(axis=1)
         return (yield from self._read_anew(state, view, initializer, frames, limit))
@@ -210,6 +212,8 @@ class _Stages:
         """Where much is unexplained, try a limb's left and right exchanged; keep what explains it."""
         seen = np.sum(state.view.confidence > 0, axis=1)
         frames = np.flatnonzero(state.loss > SUSPICIOUS * np.maximum(seen, 1))
+        if not len(frames):
+            return state
         view = state.view.reordered(frames, exchanged(state.view, parts))
         return (yield from self._read_anew(state, view, initializer, frames, CONVINCING * state.loss[frames]))
 
@@ -222,8 +226,6 @@ class _Stages:
         limit: np.ndarray,
     ) -> Progress:
         """Fit some ``frames`` [F] anew in another view; kept where the energy is below ``limit`` [F]."""
-        if not len(frames):
-            return state
         objective, z = view.objective(initializer_start(view, initializer, frames))
         *_, (z, loss, _) = self.minimise([objective], [z])
         better = loss < limit

@@ -31,6 +31,8 @@ def outliers(view: PersonView, residual: np.ndarray) -> np.ndarray:
     ``residual`` [B, K', 2] in units of 1 % of the person's height. A frame keeps at least six points.
     """
     size = np.linalg.norm(residual, axis=-1) * (view.confidence > 0)
+    if not (size > OUTLIER).any():
+        return np.zeros(size.shape, dtype=bool)
     rank = np.argsort(np.argsort(-size, axis=1), axis=1)
     already = view.dropped.sum(axis=1)
     spare = np.minimum(MOST_DROPPED - already, np.sum(view.confidence > 0, axis=1) - 6)

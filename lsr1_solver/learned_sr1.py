@@ -45,6 +45,10 @@ LARGEST_CUT = 0.9
 FIRST_DAMPING = 0.1
 VECTOR_FEATURES = 7
 SCALAR_FEATURES = 5
+# Among the products of the vectors x, p, H q, g, q, r, H g: those of which cosines are features, and p.p,
+# q.q, r.r, p.q and r.q.
+_COSINES = ((1, 2), (3, 4), (1, 3))
+_OF_UPDATE = ((1, 1), (4, 4), (5, 5), (1, 4), (5, 4))
 
 
 @dataclass(frozen=True)
@@ -93,7 +97,8 @@ class LearnedSR1State:
 
     ``model`` is the Gauss-Newton model of the first step, None afterwards; ``base`` S or None;
     ``gamma`` [B, 1]; up to L ``updates``; ``p``, ``q`` [B, n] in the base's coordinates, None
-    before the first step; ``shrink`` [B, 1] is 1 until a step fails.
+    before the first step; ``shrink`` [B, 1] is 1 until a step fails; ``slope`` [B, n] is the gradient in the
+    base's coordinates.
     """
 
     z: Array
@@ -107,6 +112,7 @@ class LearnedSR1State:
     p: Array | None
     q: Array | None
     shrink: Array
+    slope: Array
 
     def multiply(self, u: Array) -> Array:
         """``H u`` in the base's coordinates, never forming the matrix. [B, n] -> [B, n]."""
@@ -135,15 +141,16 @@ class LearnedSR1:
                 base, model = model.inverse_factor(), None
         one = xp.ones_like(energy)[:, None]
         return LearnedSR1State(
-            z, energy, xp.isnan(energy), gradient, model, base, self.config.gamma * one, (), None, None, one
-        )
+            z, energy, xp.isnan(energy), gradient, model, base, self.config.gamma * one, (), None, None, one,
+            _to_base(base, gradient),
+        )  # fmt: skip
 
     def step(self, objective: LeastSquares, state: LearnedSR1State) -> LearnedSR1State:
         """Update H, move, evaluate; keep the point only if it lowers the energy."""
         if state.model is not None:
             return self._gauss_newton_step(objective, state, state.model)
         xp = namespace(state.z)
-        g = _to_base(state.base, state.gradient)
+        g = state.slope
         gamma, updates, move = self.direction(state, g)
         # Downhill, or else along the preconditioned gradient itself.
         slope = dot(g, move)
@@ -152,9 +159,14 @@ class LearnedSR1:
         z = state.z + _from_base(state.base, move)
         energy, gradient = objective.energy_and_gradient(z)
         better, converged, shrink = self._judge(state, energy)
+        arrival = _to_base(state.base, gradient)
+        energy = xp.where(better, energy, state.energy)
+        slope = choose(better, arrival, g)
+        if state.base is not None:
+            converged = converged | self._nothing_left(gamma, updates, slope, energy)
         return LearnedSR1State(
             choose(better, z, state.z),
-            xp.where(better, energy, state.energy),
+            energy,
             converged,
             choose(better, gradient, state.gradient),
             None,
@@ -162,9 +174,15 @@ class LearnedSR1:
             gamma,
             updates,
             move,
-            _to_base(state.base, gradient) - g,
+            arrival - g,
             shrink,
+            slope,
         )
+
+    def _nothing_left(self, gamma: Array, updates: tuple[Update, ...], slope: Array, energy: Array) -> Array:
+        """Where the model of the energy promises less than the tolerance. -> [B]."""
+        promised = 0.5 * dot(slope, multiply(gamma, updates, slope))[:, 0]
+        return promised <= self.tolerance * energy
 
     def _gauss_newton_step(
         self, objective: LeastSquares, state: LearnedSR1State, model: NormalEquations
@@ -176,6 +194,10 @@ class LearnedSR1:
         trial = objective.linearize(z)
         better, converged, shrink = self._judge(state, trial.energy)
         best = trial if xp.all(better) else trial.where(better, model)
+        factor = best.inverse_factor()
+        slope = _to_base(factor, best.gradient)
+        if factor is not None:
+            converged = converged | self._nothing_left(state.gamma, (), slope, best.energy)
         # The step was long and the Jacobian has turned: as a curvature pair it would mislead.
         return LearnedSR1State(
             choose(better, z, state.z),
@@ -183,12 +205,13 @@ class LearnedSR1:
             converged,
             best.gradient,
             None,
-            best.inverse_factor(),
+            factor,
             state.gamma,
             (),
             None,
             None,
             shrink,
+            slope,
         )
 
     def _judge(self, state: LearnedSR1State, energy: Array) -> tuple[Array, Array, Array]:
@@ -215,9 +238,11 @@ class LearnedSR1:
             updates = state.updates if len(state.updates) < self.config.memory else ()
         Hq, Hg = multiply(gamma, updates, q), multiply(gamma, updates, g)
         r = p - Hq
-        hidden = self._encode((_to_base(state.base, state.z), p, Hq, g, q, r, Hg))
+        columns = xp.stack([_to_base(state.base, state.z), p, Hq, g, q, r, Hg], axis=-1)
+        products = xp.matrix_transpose(columns) @ columns
+        hidden = self._encode(columns, products)
         if state.p is not None and self.config.memory > 0:
-            update = self._update(hidden, gamma, updates, r, q, p)
+            update = self._update(hidden, gamma, updates, r, products)
             updates = (*updates, update)
             Hg = Hg + update.sign * update.v * dot(update.v, g)
         out = (hidden @ self.weights["step"])[..., 0] + self.weights["step_bias"]
@@ -235,20 +260,20 @@ class LearnedSR1:
         return measured if not state.updates else xp.minimum(measured, state.gamma)
 
     def _update(
-        self, hidden: Array, gamma: Array, updates: tuple[Update, ...], r: Array, q: Array, p: Array
+        self, hidden: Array, gamma: Array, updates: tuple[Update, ...], r: Array, products: Array
     ) -> Update:
         """The skip connection's vector plus the learned one, added or subtracted: H stays positive."""
         xp = namespace(r)
+        pp, qq, rr, pq, rq = (products[:, i, j, None] for i, j in _OF_UPDATE)
         learned = at_most(
             at_least((hidden @ self.weights["vector"])[..., 0], -LARGEST_LEARNED), LARGEST_LEARNED
         )
         # In units in which v v^T is an inverse curvature: v ~ p / sqrt(p.q).
-        size = norm(p)[:, None] / p.shape[1] ** 0.5
-        v = self.config.learned * learned * size * inverse_root(dot(p, q), p, q)
-        rq = dot(r, q)
+        size = xp.sqrt(pp / r.shape[1])
+        v = self.config.learned * learned * size * inverse_root(pq, pp, qq)
         sign = xp.ones_like(rq)
         if self.config.skip:
-            v = v + xp.exp(self.config.learned * self.weights["log_gain"]) * r * inverse_root(rq, r, q)
+            v = v + xp.exp(self.config.learned * self.weights["log_gain"]) * r * inverse_root(rq, rr, qq)
             sign = xp.where(rq < 0, -sign, sign)
         b = multiply_inverse(gamma, updates, v)
         # H - v v^T is positive as long as v.H^-1 v < 1.
@@ -256,30 +281,36 @@ class LearnedSR1:
         v, b = v * xp.sqrt(most), b * xp.sqrt(most)
         return Update(sign, v, sign / (1 + sign * dot(v, b)), b)
 
-    def _encode(self, vectors: tuple[Array, ...]) -> Array:
-        """Features of every coordinate. -> [B, n, hidden]."""
-        xp = namespace(vectors[0])
-        columns = xp.stack(vectors, axis=-1)
-        length = xp.sqrt(xp.sum(columns * columns, axis=1))
-        scalars = _scalar_features(vectors, length)
-        if self.config.scale_free:
-            columns = columns / at_least(length / columns.shape[1] ** 0.5, TINY)[:, None]
+    def _encode(self, columns: Array, products: Array) -> Array:
+        """Features of every coordinate: of ``columns`` [B, n, 7], whose ``products`` are known [B, 7, 7].
+
+        -> [B, n, hidden].
+        """
+        xp = namespace(columns)
+        length = xp.sqrt(xp.linalg.diagonal(products))
         first, bias = self.weights["encoder1"], self.weights["encoder1_bias"]
         # The scalars are the same for every coordinate: their share of the first layer is worked out once.
-        x = columns @ first[:VECTOR_FEATURES] + (scalars @ first[VECTOR_FEATURES:] + bias)[:, None]
+        shared = _scalar_features(products, length) @ first[VECTOR_FEATURES:] + bias
+        own = first[:VECTOR_FEATURES]
+        if self.config.scale_free:  # the vectors' scales are taken into the weights
+            own = own / at_least(length / columns.shape[1] ** 0.5, TINY)[..., None]
+        x = columns @ own + shared[:, None]
         x = at_least(x, 0.0) @ self.weights["encoder2"] + self.weights["encoder2_bias"]
         return at_least(x, 0.0)
 
 
-def _scalar_features(vectors: tuple[Array, ...], length: Array) -> Array:
-    """Log ratios within +-5 and cosines of the vectors whose lengths [B, 7] are known. -> [B, 5]."""
+def _scalar_features(products: Array, length: Array) -> Array:
+    """Log ratios within +-5 and cosines of the vectors, from their products [B, 7, 7] and lengths [B, 7].
+
+    -> [B, 5].
+    """
     xp = namespace(length)
-    _, p, Hq, g, q, _, _ = vectors
-    of_p, of_Hq, of_g, of_q, of_Hg = (length[:, i] + TINY for i in (1, 2, 3, 4, 6))
-    ratios = xp.log(xp.stack([of_p / of_Hq, of_p / of_Hg], axis=-1))
-    dots = xp.stack([xp.sum(p * Hq, axis=-1), xp.sum(g * q, axis=-1), xp.sum(p * g, axis=-1)], axis=-1)
-    cosines = dots / xp.stack([of_p * of_Hq, of_g * of_q, of_p * of_g], axis=-1)
-    return xp.concat([at_most(at_least(ratios, -5.0), 5.0), cosines], axis=-1)
+    length = length + TINY
+    # p over H q and over H g; the angles between p and H q, g and q, p and g.
+    ratios = xp.log(length[:, 1:2] / xp.stack([length[:, 2], length[:, 6]], axis=-1))
+    dots = xp.stack([products[:, i, j] for i, j in _COSINES], axis=-1)
+    sizes = xp.stack([length[:, i] * length[:, j] for i, j in _COSINES], axis=-1)
+    return xp.concat([at_most(at_least(ratios, -5.0), 5.0), dots / sizes], axis=-1)
 
 
 def _to_base(base: Factor | None, u: Array) -> Array:

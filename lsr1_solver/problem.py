@@ -124,12 +124,12 @@ class FitProblem:
             contacts=chosen(self.contacts),
         )
 
-    @property
+    @cached_property
     def usable(self) -> np.ndarray:
         """[K] whether the format's keypoint is a point of this body."""
         return np.array([name in self.body.landmarks for name in self.keypoints.format.joints])
 
-    @property
+    @cached_property
     def fitted_frames(self) -> np.ndarray:
         """[B] whether the frame has enough keypoints for a pose."""
         return (self.keypoints.confidence[:, self.usable] > 0).sum(axis=1) >= FEWEST_KEYPOINTS

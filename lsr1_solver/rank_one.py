@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .arrays import Array, namespace
-from .minimizer import norm
 
 # A curvature p.q this small beside |p||q| says nothing (Nocedal & Wright 2006, eq. 6.26).
 DEGENERATE = 1e-8
@@ -49,9 +48,9 @@ def multiply_inverse(gamma: Array, updates: tuple[Update, ...], u: Array) -> Arr
     return result
 
 
-def inverse_root(product: Array, a: Array, b: Array) -> Array:
-    """``1 / sqrt |a.b|`` [B, 1] of a known product ``a.b``; 0 where a and b are as good as orthogonal."""
+def inverse_root(product: Array, aa: Array, bb: Array) -> Array:
+    """``1 / sqrt |a.b|`` [B, 1] of known products a.b, a.a and b.b; 0 where the first is as good as 0."""
     xp = namespace(product)
     size = xp.abs(product)
-    valid = size > DEGENERATE * (norm(a) * norm(b))[:, None]
+    valid = size > DEGENERATE * (xp.sqrt(aa) * xp.sqrt(bb))
     return xp.where(valid, 1 / xp.sqrt(xp.where(valid, size, xp.ones_like(size))), xp.zeros_like(size))

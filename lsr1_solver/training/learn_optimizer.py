@@ -206,8 +206,7 @@ class OptimizerTraining:
     def _loss(self, before: LearnedSR1State, state: LearnedSR1State, scale: torch.Tensor) -> torch.Tensor:
         """The energy's slope where the step arrives, along the step; and the paper's secant penalty."""
         p, q = cast("torch.Tensor", state.p), cast("torch.Tensor", state.q)
-        start = before.gradient if state.base is None else state.base.transposed_times(before.gradient)
-        arrival = (q + cast("torch.Tensor", start)).detach()
+        arrival = (q + cast("torch.Tensor", before.slope)).detach()
         loss = torch.clip((arrival * p).sum(dim=-1) / scale, -_MOST, _MOST).mean()
         if self._settings.secant > 0 and before.p is not None and before.q is not None:
             # H of this step was made from the pair before it.
