@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TypedDict
 
 import numpy as np
 
+from .body_model import posed_joints
+from .contacts import point_slides
 from .fit_state import FitState
+from .quality import ClipQuality, FittedClip, clip_quality
+
+# How many of the worst frames a summary names.
+NAMED = 3
 
 
 class FrameReport(TypedDict):
     """One frame: its number in the file, whether it has a pose of its own, its error, and its keypoints that
-    are missing, that were dropped as outliers, and whose sides were found swapped and put right.
+    are missing, that were dropped as outliers, and whose sides were found swapped and put right; the mean
+    confidence of those used; in a clip the way of standing feet and the speed of the fastest joint. What is
+    wrong with it in ``reasons``, and how bad that is: 0 nothing, 1 a measure at its limit.
     """
 
     frame: int
@@ -24,6 +33,11 @@ class FrameReport(TypedDict):
     missing: list[str]
     dropped: list[str]
     swapped: list[str]
+    confidence: float | None
+    foot_slide_mm: float | None
+    metres_per_second: float | None
+    reasons: list[str]
+    badness: float
 
 
 class Report(TypedDict):
@@ -43,6 +57,7 @@ class Report(TypedDict):
     reprojection_pixels: float
     reprojection_percent: float
     joint_pixels: dict[str, float]
+    worst_frames: list[int]
     frames: list[FrameReport]
 
 
@@ -56,7 +71,8 @@ def report(state: FitState, minimizer: str, seconds: float) -> Report:
         for name, column in zip(keypoints.format.names, error.T, strict=True)
         if np.isfinite(column).any()
     }
-    frames = [_frame(state, b) for b in range(len(keypoints))]
+    quality = state_quality(state)
+    frames = [_frame(state, quality, b) for b in range(len(keypoints))]
     return {
         "format": keypoints.format.name,
         "camera": camera.source,
@@ -72,24 +88,60 @@ def report(state: FitState, minimizer: str, seconds: float) -> Report:
         "reprojection_pixels": float(np.nanmean(error)),
         "reprojection_percent": state.reprojection_percent,
         "joint_pixels": dict(sorted(by_joint.items(), key=lambda item: -item[1])),
+        "worst_frames": keypoints.numbers[quality.worst()].tolist(),
         "frames": frames,
     }
 
 
-def _frame(state: FitState, b: int) -> FrameReport:
+def state_quality(state: FitState) -> ClipQuality:
+    """How good each frame of a fit is; of a clip its motion counts, too."""
+    problem, found = state.view.problem, state.clip
+    keypoints = problem.keypoints
+    judged = FittedClip(
+        state.reprojection_error,
+        keypoints.confidence,
+        state.person_height,
+        state.fitted,
+        keypoints.numbers,
+    )
+    if found is not None:
+        joints = posed_joints(problem.body, state.pose)
+        if problem.camera_to_world is not None:
+            turn, place = problem.camera_to_world[:, :3, :3], problem.camera_to_world[:, :3, 3]
+            joints = joints @ np.swapaxes(turn, -1, -2) + place[:, None]
+        judged = replace(
+            judged,
+            frame_rate=problem.frame_rate,
+            joints=joints,
+            slides=point_slides(found.feet, found.contacts),
+            cuts=found.cuts,
+            unsure=found.unsure,
+        )
+    return clip_quality(judged)
+
+
+def _frame(state: FitState, quality: ClipQuality, b: int) -> FrameReport:
     keypoints = state.view.problem.keypoints
     fitted = bool(state.fitted[b])
-    pixels = float(np.nanmean(state.reprojection_error[b])) if fitted else None
     return {
         "frame": int(keypoints.numbers[b]),
         "fitted": fitted,
-        "reprojection_pixels": pixels,
-        "reprojection_percent": None if pixels is None else 100 * pixels / float(state.person_height[b]),
+        "reprojection_pixels": _known(quality.reprojection_pixels[b]),
+        "reprojection_percent": _known(quality.reprojection_percent[b]),
         "energy": float(state.loss[b]) if fitted else None,
         "missing": list(keypoints.missing(b)),
         "dropped": _names(state, state.dropped[b]),
         "swapped": _names(state, state.swapped[b]),
+        "confidence": _known(quality.confidence[b]),
+        "foot_slide_mm": _known(quality.slide_mm[b]),
+        "metres_per_second": _known(quality.speed[b]),
+        "reasons": list(quality.reasons[b]),
+        "badness": float(quality.badness[b]),
     }
+
+
+def _known(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
 
 
 def _names(state: FitState, chosen: np.ndarray) -> list[str]:
@@ -108,6 +160,7 @@ def summary(figures: Report) -> str:
         f"reprojection  {figures['reprojection_pixels']:.2f} px, "
         f"{figures['reprojection_percent']:.2f} % of the person's height",
         *_doubts(figures),
+        *_worst(figures),
         f"time          {figures['seconds']:.2f} s ({figures['minimizer']}, {figures['status']})",
     ]
     return "\n".join(lines)
@@ -120,6 +173,12 @@ def _doubts(figures: Report) -> list[str]:
     parts = [f"{dropped} outliers dropped"] * (dropped > 0)
     parts += [f"left and right of a limb exchanged in {swapped} frames"] * (swapped > 0)
     return [f"keypoints     {', '.join(parts)}"] if parts else []
+
+
+def _worst(figures: Report) -> list[str]:
+    """A line for each of the frames to look at first."""
+    said = {frame["frame"]: "; ".join(frame["reasons"]) for frame in figures["frames"]}
+    return [f"look at       frame {number}: {said[number]}" for number in figures["worst_frames"][:NAMED]]
 
 
 def write_report(path: Path, figures: Report) -> None:
