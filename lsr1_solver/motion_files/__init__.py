@@ -29,7 +29,7 @@ class Motion:
     ``pose`` [N], y up, metres, one shape for all frames; ``frames`` [N] counted from the clip's first;
     ``frame_rate`` frames a second, ``rate_is_assumed`` where the file does not say; ``up`` the way up that
     the file was read with. ``in_camera``: the axes are those of a camera at the origin that looks along -z.
-    ``has_shape``: the file's shape is one of the body's; else the shape is the body's mean.
+    ``has_shape``: the file has a shape, and one of the body's; else the shape is the body's mean.
     """
 
     family: str
@@ -85,7 +85,8 @@ def read_motion(
     tracks = sorted(chosen.tracks, key=lambda track: -len(track.numbers))
     motions = []
     for track in tracks:
-        has_shape = (track.shapes == OPEN_SHAPES) == (body.name == OPEN_SHAPES)
+        same_shapes = (track.shapes == OPEN_SHAPES) == (body.name == OPEN_SHAPES)
+        has_shape = same_shapes and track.betas.shape[1] > 0
         motions.append(
             Motion(
                 family=recording.family,

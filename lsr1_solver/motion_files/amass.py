@@ -38,7 +38,7 @@ def read_aist(document: Mapping[object, object], place: str) -> Recording:
         raise FitError(f"{place}: smpl_scaling is {scaling}; it should be positive.")
     trans = numbers(document["smpl_trans"], f"{place}: smpl_trans", (None, 3)) / scaling
     rotations = rotations_of(document["smpl_poses"], f"{place}: smpl_poses", len(trans))
-    betas = betas_of(document.get("betas", np.zeros(10)), f"{place}: betas", len(trans))
+    betas = betas_of(document.get("betas"), f"{place}: betas", len(trans))
     track = Track("person 1", rotations, trans, betas, np.arange(len(trans)))
     rate = frame_rate(document, place) if any(key in document for key in RATE_KEYS) else None
     return Recording("AIST++", Space("Y", (track,), up_is_sure=False), None, rate, _AIST_RATE)

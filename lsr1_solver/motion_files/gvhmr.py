@@ -40,5 +40,5 @@ def _space(document: Mapping[object, object], key: str, up: Up, place: str) -> S
     body = finite(values.get("body_pose"), f"{here}, body_pose")
     joints = numbers(body, f"{here}, body_pose", (count, max(body.size // count, 1)))
     rotations = rotations_of(np.concatenate([root, joints], axis=1), f"{here}, body_pose", count)
-    betas = betas_of(values.get("betas", np.zeros(10)), f"{here}, betas", count)
+    betas = betas_of(values.get("betas"), f"{here}, betas", count)
     return Space(up, (Track("person 1", rotations, trans, betas, np.arange(count)),))

@@ -32,8 +32,8 @@ SMPL_ROTATIONS = JOINT_COUNT * 3
 class Track:
     """One person of a file, in the file's axes, under SMPL's parameters.
 
-    ``rotations`` [N, 24, 3] axis-angle, radians; ``trans`` [N, 3] metres; ``betas`` [N, S], of ``shapes``;
-    ``numbers`` [N] the frames' numbers in the file, ascending.
+    ``rotations`` [N, 24, 3] axis-angle, radians; ``trans`` [N, 3] metres; ``betas`` [N, S], components of
+    ``shapes`` (S is 0: the file has no shape); ``numbers`` [N] the frames' numbers in the file, ascending.
     """
 
     name: str
@@ -137,7 +137,11 @@ def rotations_of(poses: object, place: str, frames: int | None = None) -> np.nda
 
 
 def betas_of(value: object, place: str, frames: int) -> np.ndarray:
-    """Shape components [N, S], a row a frame, of one shape or of a shape a frame. FitError for others."""
+    """Shape components [N, S], a row a frame, of one shape or of a shape a frame; S is 0 where ``value`` is
+    None. FitError for others.
+    """
+    if value is None:
+        return np.zeros((frames, 0))
     array = finite(value, place)
     if array.ndim == 2 and len(array) == frames:
         return numbers(array, place, (frames, array.shape[1]))

@@ -50,8 +50,10 @@ def _add_people(people: People, found: Mapping[object, object], number: int, pla
     rotations = rotations_of(poses, f"{place}: smpl_thetas")
     count = len(rotations)
     trans = numbers(found.get("cam_trans", np.zeros((count, 3))), f"{place}: cam_trans", (count, 3))
-    betas = finite(found.get("smpl_betas", np.zeros((count, 10))), f"{place}: smpl_betas")
-    betas = numbers(betas, f"{place}: smpl_betas", (count, max(betas.size // count, 1)))
+    betas = np.zeros((count, 0))
+    if "smpl_betas" in found:
+        betas = finite(found["smpl_betas"], f"{place}: smpl_betas")
+        betas = numbers(betas, f"{place}: smpl_betas", (count, max(betas.size // count, 1)))
     ids = numbers(found.get("track_ids", np.arange(count)), f"{place}: track_ids", (count,)).astype(int)
     for i, identity in enumerate(ids.tolist()):
         people.add(identity, number, rotations[i], trans[i], betas[i][:10])

@@ -44,7 +44,7 @@ def _space(document: Mapping[object, object], pose: str, trans: str, up: Up, pla
         places = numbers(person[trans], f"{here}: {trans}", (None, 3))
         count = len(places)
         rotations = rotations_of(person[pose], f"{here}: {pose}", count)
-        betas = betas_of(person.get("betas", np.zeros(10)), f"{here}: betas", count)
+        betas = betas_of(person.get("betas"), f"{here}: betas", count)
         ids = person.get("frame_ids", person.get("frame_id", np.arange(count)))
         order = numbers(ids, f"{here}: frame_ids", (count,)).astype(np.int64)
         if np.any(np.diff(order) <= 0):
