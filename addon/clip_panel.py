@@ -139,11 +139,11 @@ def _draw_rates(layout: bpy.types.UILayout, scene: bpy.types.Scene) -> None:
     if abs(video - own) < 1e-3:
         return
     if scene.lsr1.keypoints.keys_at == "TIME":
-        layout.label(text=f"The scene plays {own:.3f}: keys between frames", icon="INFO")
+        layout.label(text="Keys lie between frames", icon="INFO")
         if moving_picture(scene) is not None:
-            layout.label(text="The picture plays a frame a scene frame", icon="ERROR")
+            layout.label(text="The picture keeps its own pace", icon="ERROR")
     elif not scene.lsr1.clip.set_rate:
-        layout.label(text=f"The scene plays {own:.3f}: {own / video:.2f} times the speed", icon="INFO")
+        layout.label(text=f"Plays {own / video:.2f} times as fast", icon="INFO")
 
 
 def _draw_take(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
@@ -156,13 +156,13 @@ def _draw_take(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     if figures is not None:
         percent, sure, slide = figures
         seen = f"{percent:.1f} % of height, {sure:.0%} sure" if percent >= 0 else "no keypoints"
-        layout.label(text=f"{seen}, feet slide {slide:.1f} mm")
+        layout.label(text=f"{seen}, slide {slide:.1f} mm")
     row = layout.row(align=True)
     row.operator("lsr1.next_bad_frame", icon="ERROR", text=f"Next Bad Frame ({len(take.bad)})")
     if 0 <= take.shown < len(take.bad):
         layout.label(text=take.bad[take.shown].name)
-    row = layout.row(align=True)
-    row.use_property_decorate = True
+    layout.label(text="Standing Still")
+    grid = layout.grid_flow(row_major=True, columns=2, align=True)
     for name in CONTACTS:
-        row.prop(body.lsr1_body, name, toggle=True)
+        grid.prop(body.lsr1_body, name)
     layout.operator("lsr1.fit_clip", text="Solve Again", icon="FILE_REFRESH").again = True

@@ -165,6 +165,9 @@ class TakeInProgress:
 
         FitError as ``clip_fit``; nothing has changed then.
         """
+        active = context.view_layer.objects.active
+        self._active = active.name if active else ""
+        self._selected = [thing.name for thing in context.selected_objects]
         armature, self._is_new = _body_for(context, track)
         self._track, self._shape_before = track, shown_betas(armature)
         self._actions: list[tuple[str, ActionBefore]] = []
@@ -250,6 +253,10 @@ class TakeInProgress:
             discard_take(owner, bpy.data.actions.get(name), before)
         if self._is_new:
             remove_body(armature)
+            things = context.view_layer.objects
+            things.active = things.get(self._active)
+            for name in self._selected:
+                things[name].select_set(True)
             return
         set_shape(context, armature, self._shape_before)
         # The action that moves the body again moves it now, not after the unkeyed pose was given back.
@@ -287,11 +294,4 @@ def _body_for(context: bpy.types.Context, track: int) -> tuple[bpy.types.Object,
     found = target(context)
     if found is not None and all(person.body != found for person in people):
         return found, False
-    layer = context.view_layer
-    active, selected = layer.objects.active, context.selected_objects
-    body = add_body(context, preferred_model_file(context))
-    body.select_set(False)
-    for thing in selected:
-        thing.select_set(True)
-    layer.objects.active = active or body
-    return body, True
+    return add_body(context, preferred_model_file(context)), True

@@ -77,8 +77,6 @@ class LSR1_PT_keypoints(_Panel, bpy.types.Panel):
         row = layout.row(align=True)
         row.label(text="Picture")
         row.prop(held, "size", text="")
-        if count > 1:
-            layout.prop(held, "start_frame")
         _draw_mismatch(layout, scene)
         row = layout.row(align=True)
         row.operator("lsr1.swap_sides", text="Swap Sides")

@@ -1,9 +1,11 @@
 """Import Keypoints, the choice among people, and corrections of all points at once."""
 # ruff: noqa: N801, RUF012 - Blender's way of naming and describing classes
 
+from pathlib import Path
+
 import bpy
 import numpy as np
-from bpy.props import EnumProperty, IntProperty, IntVectorProperty, StringProperty
+from bpy.props import BoolProperty, EnumProperty, IntProperty, IntVectorProperty, StringProperty
 
 from ...lsr1_solver import FitError, Keypoints2D, read_keypoints
 from ..footage import render_size
@@ -22,7 +24,7 @@ _OUTSIDE = 1.1
 
 class LSR1_OT_import_keypoints(bpy.types.Operator):
     """Read keypoints of OpenPose, MediaPipe, COCO, AlphaPose, MMPose, DeepLabCut and others: a file, \
-or one file of a folder with a file a frame"""
+or a folder with a file a frame"""
 
     bl_idname = "lsr1.import_keypoints"
     bl_label = "Import Keypoints"
@@ -32,6 +34,11 @@ or one file of a folder with a file a frame"""
     format: EnumProperty(name="Format", description="The order of the points", items=FORMAT_ITEMS)
     person: IntProperty(
         name="Person", description="Which of the people, the most prominent first", default=1, min=1
+    )
+    whole_folder: BoolProperty(
+        name="All Files of the Folder",
+        description="The file is one frame of a clip, whose other frames lie beside it",
+        options={"SKIP_SAVE"},
     )
 
     @classmethod
@@ -48,6 +55,8 @@ or one file of a folder with a file a frame"""
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Read the people and take one."""
+        if self.whole_folder and not Path(bpy.path.abspath(self.filepath)).is_dir():
+            self.filepath = str(Path(self.filepath).parent)
         with told(self):
             people = _people(context.scene, self.filepath, self.format)
             chosen = min(self.person, len(people)) - 1

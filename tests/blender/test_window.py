@@ -37,6 +37,10 @@ def test_place_drag_save_and_disable(extension_zip: str, tmp_path: Path) -> None
     in_window("placing.py", extension_zip, tmp_path)
 
 
+def test_fit_a_clip_stop_it_and_undo_it(extension_zip: str, tmp_path: Path) -> None:
+    in_window("clip.py", extension_zip, tmp_path)
+
+
 @needs_shared("keypoints")
 def test_real_files_from_an_empty_scene(extension_zip: str, tmp_path: Path) -> None:
     folder = tmp_path / "keypoints"
@@ -48,3 +52,7 @@ def test_real_files_from_an_empty_scene(extension_zip: str, tmp_path: Path) -> N
     ):
         shutil.copy(SHARED / "keypoints" / name, folder)
     in_window("real_files.py", extension_zip, tmp_path)
+
+
+def test_copy_to_another_rig(extension_zip: str, tmp_path: Path) -> None:
+    in_window("copying.py", extension_zip, tmp_path)

@@ -141,10 +141,14 @@ def test_a_take_that_is_given_up_leaves_nothing() -> None:
 
 def test_a_body_made_for_a_take_goes_with_it() -> None:
     scene = scene_of_walk(12)
+    scene.camera.select_set(True)
+    bpy.context.view_layer.objects.active = scene.camera
     counted = len(bpy.data.objects), len(bpy.data.meshes), len(bpy.data.armatures), len(bpy.data.materials)
     take = clips.TakeInProgress(bpy.context, 0, keep_contacts=False)
     assert len(scene.objects) == 3
     take.discard(bpy.context)
+    assert bpy.context.selected_objects == [scene.camera]
+    assert bpy.context.view_layer.objects.active == scene.camera
     after = len(bpy.data.objects), len(bpy.data.meshes), len(bpy.data.armatures), len(bpy.data.materials)
     assert after == counted and not bpy.data.actions
 

@@ -126,7 +126,17 @@ def press(operator: str) -> Iterator[float]:
     raise LookupError(f"no button of {operator} in the sidebar, but {sorted(seen)}")
 
 
-def choose_file(path: Path, **options: str) -> Iterator[float]:
+def scroll_to_end() -> Iterator[float]:
+    """Show the end of the sidebar."""
+    window, area = view()
+    with bpy.context.temp_override(window=window, area=area, region=region_of(area, "UI")):
+        for _ in range(60):
+            bpy.ops.view2d.scroll_down()
+    area.tag_redraw()
+    yield REDRAW
+
+
+def choose_file(path: Path, **options: str | bool) -> Iterator[float]:
     """Take a file in the file browser that is open, with the options at its side."""
     yield REDRAW
     for window in bpy.context.window_manager.windows:

@@ -1,0 +1,135 @@
+"""Runs inside Blender's window: a clip is fitted, stopped with Esc in both ways, played, and undone."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import bpy
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from hands import (
+    REDRAW,
+    SAMPLE,
+    WORK,
+    choose_file,
+    drive,
+    key,
+    open_tab,
+    picture,
+    press,
+    scroll_to_end,
+)
+
+MODULE = "bl_ext.user_default.lsr1_body_fit"
+LAST = 100
+
+
+def body() -> bpy.types.Object | None:
+    """The body, where there is one."""
+    return next((thing for thing in bpy.data.objects if thing.type == "ARMATURE"), None)
+
+
+def keyed() -> int:
+    """Frames that the pelvis is keyed at."""
+    found = body()
+    data = found.animation_data if found else None
+    if data is None or data.action is None:
+        return 0
+    curves = sys.modules[f"{MODULE}.addon.keyframes"].ensure_curves(found, found.name)
+    place = curves.find('pose.bones["pelvis"].location', index=0)
+    return len(place.keyframe_points) if place else 0
+
+
+def running() -> bool:
+    return bpy.context.scene.lsr1.result.is_running
+
+
+def begun(steps: int) -> Iterator[float]:
+    """Press Fit Clip with a minimizer that takes many steps, and see frames on the timeline."""
+    settings = bpy.context.scene.lsr1.settings
+    settings.minimizer, settings.steps = ("adam" if steps > 60 else "lsr1"), steps
+    bpy.ops.ed.undo_push(message="What the driver set")
+    yield from scroll_to_end()
+    yield from press("lsr1.fit_clip")
+
+
+def prepared() -> Iterator[float]:
+    """The sample's movie and its keypoints, all frames."""
+    bpy.ops.extensions.package_install_files(
+        filepath=str(WORK / "extension.zip"), repo="user_default", enable_on_install=True
+    )
+    assert MODULE in bpy.context.preferences.addons, "the extension was refused"
+    bpy.data.objects.remove(bpy.data.objects["Cube"])
+    yield from open_tab("LSR1")
+    yield from press("lsr1.open_picture")
+    yield from choose_file(SAMPLE / "walk.mp4")
+    yield from press("lsr1.import_keypoints")
+    yield from choose_file(SAMPLE / "keypoints" / "cam02.0000.json", format="BODY_25B", whole_folder=True)
+    scene = bpy.context.scene
+    held = scene.lsr1.keypoints
+    assert held.start_frame == 1 and abs(held.frame_rate - 60) < 1, held.frame_rate
+    scene.camera.data.lens = 1674 * 36 / 1920  # focal length and longer side in pixels
+    yield from key("NUMPAD_0")
+
+
+def cancelled() -> Iterator[float]:
+    """Esc brings everything back: the new body goes, too."""
+    things = len(bpy.data.objects)
+    yield from begun(100_000)
+    yield REDRAW
+    assert running(), "the fit does not run"
+    assert keyed() == LAST, "no frames appear while it converges"
+    picture("clip_fitting")
+    yield from key("ESC")
+    assert not running() and not bpy.data.actions and len(bpy.data.objects) == things
+
+
+def kept_so_far() -> Iterator[float]:
+    """Esc keeps the motion as far as it has come; one undo takes it away."""
+    bpy.context.scene.lsr1.clip.on_cancel = "KEEP"
+    yield from begun(100_000)
+    yield REDRAW
+    assert running()
+    yield from key("ESC")
+    assert not running() and keyed() == LAST
+    yield from key("Z", ctrl=True)
+    assert body() is None and not keyed(), "one undo does not take the take away"
+
+
+def fitted() -> Iterator[float]:
+    """The whole clip; the body is on the person at every frame."""
+    yield from begun(60)
+    for _ in range(200):
+        if not running():
+            break
+        yield REDRAW
+    assert not running() and keyed() == LAST
+    scene = bpy.context.scene
+    places = []
+    for frame in (10, 40, 80):
+        scene.frame_set(frame)
+        yield REDRAW
+        picture(f"clip_at_{frame}")
+        places.append(body().pose.bones["pelvis"].head.copy())
+    assert np.ptp(np.array(places), axis=0).max() > 0.2, "the body does not walk"
+    take = body().animation_data.action.lsr1_take
+    print(f"clip: {float(np.mean(take['percent'])):.2f} % of the height, {len(take.bad)} to look at")
+    if take.bad:
+        yield from scroll_to_end()
+        yield from press("lsr1.next_bad_frame")
+        assert scene.frame_current == int(take.bad[0].frame)
+    bpy.ops.ed.undo_push(message="What the driver looked at")
+    yield from key("Z", ctrl=True)
+    yield from key("Z", ctrl=True)
+    assert body() is None, "undo does not take the take away"
+
+
+def steps() -> Iterator[float]:
+    for part in (prepared, cancelled, kept_so_far, fitted):
+        print(part.__name__, flush=True)
+        yield from part()
+
+
+drive(steps())
