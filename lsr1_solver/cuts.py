@@ -80,6 +80,7 @@ def _cuts_and_strays(
     height = steady_height(person_height, frame_rate)
     mirror = mirror_places(names, confidence.shape[1])
     seen = confidence > 0
+    xy = xy[..., 0] + 1j * xy[..., 1]
     cuts = _jumps(xy, seen, height, frame_rate, mirror) > 1
     stray = np.zeros(len(xy), dtype=bool)
     around = max(2, round(2 * VELOCITY_TIME * frame_rate))
@@ -109,36 +110,52 @@ def mirror_places(names: Sequence[str | None], count: int) -> np.ndarray:
 def _jumps(
     xy: np.ndarray, seen: np.ndarray, height: np.ndarray, frame_rate: float, mirror: np.ndarray
 ) -> np.ndarray:
-    """How far each frame's points lie off their courses, against what a body can. -> [T], 0 where unknown."""
-    frames = np.arange(len(xy))[:, None]
+    """How far each frame's points lie off their courses, against what a body can. -> [T], 0 where unknown.
+
+    ``xy`` [T, K] as complex numbers.
+    """
+    frames = np.arange(len(xy))
     before = last_seen(seen)
-    earlier = np.take_along_axis(before, np.maximum(before, 0), axis=0)
-    earlier[before < 0] = -1
-    after = len(xy) - 1 - last_seen(seen[::-1])[::-1]
-    after[after == len(xy)] = -1
     compared = seen & (before >= 0)
-    gap = frames - before
-    longest = max(1.0, VELOCITY_TIME * frame_rate)
-    here, there = xy, _at(xy, before)
-    arriving = _velocity(there, _at(xy, earlier), before - earlier, (earlier >= 0), longest)
-    leaving = _velocity(_at(xy, after), here, after - frames, (after >= 0) & seen, longest)
-    scale = (height[:, None] + height[np.maximum(before, 0)])[..., None] / 2
-    time = gap / frame_rate
-    allowed = NOISE + np.minimum(ACCELERATION / 2 * time**2, SPEED * time)
+    gap = frames[:, None] - before
     # The usual gap: points that have been away for longer say little.
     usual = _ranked(np.where(compared, gap, len(xy) + 1), np.maximum(compared.sum(axis=1), 1) // 2)
     used = compared & (gap <= usual[:, None])
     count = used.sum(axis=1)
     rank = np.maximum(np.floor(SHARE * count).astype(int) - SPARE, 0)
-    best = np.full(len(xy), np.inf)
+
+    def jump(rows: np.ndarray, velocity: np.ndarray | float) -> np.ndarray:
+        there, time = before[rows], gap[rows] / frame_rate
+        expected = _at(xy, there) + gap[rows] * velocity
+        off = np.abs(xy[rows] - expected)
+        across = np.abs(xy[rows] - expected[:, mirror])
+        off = np.minimum(off, np.where(compared[rows][:, mirror], across, np.inf))
+        allowed = NOISE + np.minimum(ACCELERATION / 2 * time**2, SPEED * time)
+        scale = (height[rows, None] + height[np.maximum(there, 0)]) / 2
+        return _ranked(np.where(used[rows], off / (scale * allowed), np.inf), rank[rows])
+
+    jumps = np.where(count >= FEWEST, jump(frames, 0.0), 0.0)
     # A body keeps its velocity, or comes to a stop, or starts: that course counts which explains most.
-    for velocity in (0.0, arriving, leaving, (arriving + leaving) / 2):
-        expected = there + gap[..., None] * velocity
-        off = np.linalg.norm((here - expected) / scale, axis=-1)
-        across = np.linalg.norm((here - expected[:, mirror]) / scale, axis=-1)
-        off = np.minimum(off, np.where(compared[:, mirror], across, np.inf)) / allowed
-        best = np.minimum(best, _ranked(np.where(used, off, np.inf), rank))
-    return np.where(count >= FEWEST, best, 0.0)
+    rows = np.flatnonzero(jumps > 1)
+    arriving, leaving = _velocities(xy, seen, before, rows, max(1.0, VELOCITY_TIME * frame_rate))
+    for velocity in (arriving, leaving, (arriving + leaving) / 2):
+        jumps[rows] = np.minimum(jumps[rows], jump(rows, velocity))
+    return jumps
+
+
+def _velocities(
+    xy: np.ndarray, seen: np.ndarray, before: np.ndarray, rows: np.ndarray, longest: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Pixels a frame [R, K] of the points where they were last seen before ``rows`` [R], and in these."""
+    there = before[rows]
+    earlier = np.where(there >= 0, np.take_along_axis(before, np.maximum(there, 0), axis=0), -1)
+    arriving = _velocity(
+        _at(xy, there), _at(xy, earlier), np.where(earlier >= 0, there - earlier, 0), longest
+    )
+    after = len(xy) - 1 - last_seen(seen[::-1])[::-1][rows]
+    after[after == len(xy)] = -1
+    leaving = _velocity(_at(xy, after), xy[rows], np.where(after >= 0, after - rows[:, None], 0), longest)
+    return arriving, leaving
 
 
 def last_seen(seen: np.ndarray) -> np.ndarray:
@@ -150,16 +167,14 @@ def last_seen(seen: np.ndarray) -> np.ndarray:
 
 
 def _at(xy: np.ndarray, frames: np.ndarray) -> np.ndarray:
-    """The points at frames of their own. [T, K, 2], [T, K] -> [T, K, 2]."""
-    return np.take_along_axis(xy, np.maximum(frames, 0)[..., None], axis=0)
+    """The points at frames of their own. [T, K], [R, K] -> [R, K]."""
+    return np.take_along_axis(xy, np.maximum(frames, 0), axis=0)
 
 
-def _velocity(
-    to: np.ndarray, start: np.ndarray, frames: np.ndarray, known: np.ndarray, longest: float
-) -> np.ndarray:
-    """Pixels a frame [T, K, 2]; 0 where it isn't known, or over too long a time to say anything."""
-    known = known & (frames <= longest)
-    return np.where(known[..., None], (to - start) / np.maximum(frames, 1)[..., None], 0.0)
+def _velocity(to: np.ndarray, start: np.ndarray, frames: np.ndarray, longest: float) -> np.ndarray:
+    """Pixels a frame [R, K]; 0 where ``frames`` [R, K] are none, or too many to say anything."""
+    known = (frames > 0) & (frames <= longest)
+    return np.where(known, (to - start) / np.maximum(frames, 1), 0.0)
 
 
 def _ranked(values: np.ndarray, rank: np.ndarray) -> np.ndarray:

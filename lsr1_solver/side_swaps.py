@@ -77,14 +77,20 @@ def side_swaps(
     unsure = np.zeros(frames, dtype=bool)
     mirror = mirror_places(names, count)
     first = np.zeros(frames, dtype=bool) if cuts is None else cuts.astype(bool)
+    weights = _weights(names)
     cost = _pair_costs(
-        xy, confidence > 0, mirror, steady_height(person_height, frame_rate), frame_rate, first
+        xy[..., 0] + 1j * xy[..., 1],
+        confidence > 0,
+        mirror,
+        steady_height(person_height, frame_rate),
+        frame_rate,
+        first,
     )
     price = np.full(frames, CHANGE)
     for parts in GROUPS:
         masks = np.array([[_names_part(name, part) for name in names] for part in parts], dtype=bool)
         masks &= mirror != np.arange(count)
-        states, weak = _states(cost, masks, _weights(names), price, first, frame_rate)
+        states, weak = _states(cost, masks, weights, price, first, frame_rate)
         order = np.where(masks[states], mirror, order)
         unsure |= weak
         price[1:][states[1:] != states[:-1]] = ALONG
@@ -114,7 +120,7 @@ def _pair_costs(
 ) -> np.ndarray:
     """What it costs each point to go on from its own place and from the other side's. -> [2, T, K].
 
-    The point's course is that of a body with the mean of the velocities before and after.
+    A point's course has the mean of the velocities before and after. ``xy`` [T, K] as complex numbers.
     """
     frames = np.arange(len(xy))[:, None]
     shot = np.cumsum(first)
@@ -122,17 +128,16 @@ def _pair_costs(
     before = last_seen(seen)
     arriving = _velocity(xy, seen, shot, frame_rate)
     leaving = -_velocity(xy[::-1], seen[::-1], shot[::-1], frame_rate)[::-1]
-    scale = height[:, None, None]
     cost = np.zeros((2, *seen.shape))
     off, time = [], []
     for place in (np.arange(seen.shape[1]), mirror):
         at = before[:, place]
         gap = frames - at
         known = seen & (at >= 0) & (gap <= longest) & (shot[np.maximum(at, 0)] == shot[:, None])
-        start = np.take_along_axis(xy[:, place], np.maximum(at, 0)[..., None], axis=0)
-        speed = np.take_along_axis(arriving[:, place], np.maximum(at, 0)[..., None], axis=0)
-        expected = start + gap[..., None] * (speed + leaving) / 2
-        off.append(np.where(known, np.linalg.norm((xy - expected) / scale, axis=-1), np.nan))
+        start, speed = np.maximum(at, 0), arriving[:, place]
+        expected = np.take_along_axis(xy[:, place], start, axis=0)
+        expected += gap * (np.take_along_axis(speed, start, axis=0) + leaving) / 2
+        off.append(np.where(known, np.abs(xy - expected) / height[:, None], np.nan))
         time.append(gap / frame_rate)
     noise = _noise(off[0])
     for i in range(2):
@@ -151,13 +156,13 @@ def _noise(off: np.ndarray) -> np.ndarray:
 
 
 def _velocity(xy: np.ndarray, seen: np.ndarray, shot: np.ndarray, frame_rate: float) -> np.ndarray:
-    """Pixels a frame [T, K, 2] since the point was last seen, 0 where that is another shot or long ago."""
+    """Pixels a frame [T, K] since the point was last seen, 0 where that is another shot or long ago."""
     before = last_seen(seen)
     gap = np.arange(len(xy))[:, None] - before
     known = seen & (before >= 0) & (gap <= LONGEST_GAP / 2 * frame_rate)
     known &= shot[np.maximum(before, 0)] == shot[:, None]
-    start = np.take_along_axis(xy, np.maximum(before, 0)[..., None], axis=0)
-    return np.where(known[..., None], (xy - start) / gap[..., None], 0.0)
+    start = np.take_along_axis(xy, np.maximum(before, 0), axis=0)
+    return np.where(known, (xy - start) / gap, 0.0)
 
 
 def _states(
