@@ -2,9 +2,9 @@
 
 import bpy
 
-from . import clip_panel, clip_properties, overlay, panels, properties, shape_follower
+from . import clip_panel, clip_properties, motion_panel, overlay, panels, properties, shape_follower
 from .operators import body as body_buttons
-from .operators import clip, fit, keypoints, picture, place, transfer
+from .operators import clip, fit, keypoints, motion, picture, place, transfer
 from .operators import tracks as track_buttons
 
 CLASSES = (
@@ -44,6 +44,11 @@ CLASSES = (
     transfer.LSR1_OT_copy_motion,
     transfer.LSR1_OT_follow_live,
     transfer.LSR1_OT_stop_live,
+    motion.LSR1_OT_import_motion,
+    motion.LSR1_OT_export_amass,
+    motion.LSR1_OT_export_bvh,
+    motion.LSR1_OT_export_fbx,
+    motion.LSR1_OT_export_gltf,
     panels.LSR1_PT_main,
     panels.LSR1_PT_keypoints,
     panels.LSR1_PT_fit,
@@ -54,6 +59,7 @@ CLASSES = (
     panels.LSR1_PT_shape,
     panels.LSR1_UL_joint_bones,
     panels.LSR1_PT_copy,
+    motion_panel.LSR1_PT_in_out,
 )
 POINTERS = (
     (bpy.types.Object, "lsr1_body", properties.LSR1_PG_body),

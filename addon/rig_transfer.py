@@ -106,16 +106,24 @@ def sample_source(
 def _motion_now(context: bpy.types.Context, source: bpy.types.Object, rig: Rig) -> SourceMotion:
     seen = source.evaluated_get(context.evaluated_depsgraph_get())
     bones = seen.pose.bones
+    ankles = [seen.matrix_world @ bones[rig.bones[j]].head for j in ANKLES]
+    return SourceMotion(joint_turns(seen, rig)[None], np.array(ankles)[None])
+
+
+def joint_turns(seen: bpy.types.Object, rig: Rig) -> np.ndarray:
+    """How each joint of an evaluated rig is turned in the world, from the solver's axes. -> [24, 3, 3].
+
+    A joint that the rig lacks turns with its parent.
+    """
     axes = np.array(seen.matrix_world.to_3x3().normalized())
-    turns = np.empty((1, len(rig.bones), 3, 3))
+    turns = np.empty((len(rig.bones), 3, 3))
     for j, name in enumerate(rig.bones):
         if name is None:
-            turns[0, j] = turns[0, SMPL_PARENTS[j]]
+            turns[j] = turns[SMPL_PARENTS[j]]
             continue
-        posed = np.array(bones[name].matrix.to_3x3().normalized())
-        turns[0, j] = axes @ posed @ rig.rest[j, :3, :3].T @ rig.axes
-    ankles = [seen.matrix_world @ bones[rig.bones[j]].head for j in ANKLES]
-    return SourceMotion(turns, np.array(ankles)[None])
+        posed = np.array(seen.pose.bones[name].matrix.to_3x3().normalized())
+        turns[j] = axes @ posed @ rig.rest[j, :3, :3].T @ rig.axes
+    return turns
 
 
 def join(motions: Sequence[SourceMotion]) -> SourceMotion:
