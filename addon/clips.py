@@ -11,6 +11,8 @@ import bpy
 import numpy as np
 
 from ..lsr1_solver import MINIMIZERS, BodyModel, FitError, FitProblem, FitState, Weights, fit
+from ..lsr1_solver.quality import ClipQuality
+from ..lsr1_solver.report import state_quality
 from .body import (
     add_body,
     mesh_of,
@@ -26,7 +28,6 @@ from .fits import Snapshot, picture_view, restore, snapshot, square_keypoints
 from .footage import moving_picture
 from .keyframes import key_shape, motion_channels
 from .properties import preferred_model_file
-from .quality import ClipQuality, clip_quality
 from .rig import is_rig, rig_of, target
 from .takes import (
     ActionBefore,
@@ -117,10 +118,12 @@ def clip_fit(
     frames, view, rig = frames[chosen], picture_view(context), rig_of(armature)
     path = camera_path(context, view, frames)
     kept = settings.keep_shape or not armature.lsr1_body.is_ours
+    # What is said of frames is said of the scene's.
+    numbered = replace(keypoints.frames(chosen), frame_numbers=np.round(frames).astype(int))
     problem = FitProblem(
         rig.body,
         path.camera,
-        square_keypoints(view, keypoints.frames(chosen)),
+        square_keypoints(view, numbered),
         weights=Weights(temporal=clip.smoothness, feet=clip.feet),
         frame_rate=clip_rate(scene),
         camera_to_world=path.solver_places(rig.scale),
@@ -212,7 +215,7 @@ class TakeInProgress:
             interpolation=clip.interpolation,
             error=clip.error if clip.reduce else None,
         )
-        quality = clip_quality(state)
+        quality = state_quality(state)
         if state.clip is not None:
             write_contacts(curves, job.frames, state.clip.contacts)
         describe(armature.animation_data.action, job.name, job.frames, quality)
@@ -228,9 +231,10 @@ class TakeInProgress:
         """What came of it, a line for the user."""
         bridged = int((~state.fitted).sum())
         gaps = f", {bridged} without keypoints" if bridged else ""
+        percent = float(np.nanmean(quality.reprojection_percent))
         return (
-            f"{self.job.name}: {len(self.job.frames)} frames{gaps}, {np.nanmean(quality.percent):.2f} % of "
-            f"the height, {len(quality.worst())} places to look at"
+            f"{self.job.name}: {len(self.job.frames)} frames{gaps}, {percent:.2f} % of the height, "
+            f"{len(quality.worst())} places to look at"
         )
 
     def close(self, context: bpy.types.Context) -> None:

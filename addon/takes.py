@@ -9,9 +9,9 @@ import bpy
 import numpy as np
 
 from ..lsr1_solver import FitError
+from ..lsr1_solver.quality import ClipQuality
 from .key_reduction import write_fewer
 from .keyframes import Channel, ensure_curves, key_values
-from .quality import ClipQuality
 
 # The points of the feet that may stand still, in the solver's order: properties of the armature.
 CONTACTS = ("left_heel", "left_big_toe", "right_heel", "right_big_toe")
@@ -154,12 +154,13 @@ def describe(action: bpy.types.Action, track: str, frames: np.ndarray, quality: 
     """Remember with a take how good it is at scene frames [B], and mark its worst ones."""
     take = action.lsr1_take
     take.track, take.shown = track, -1
-    take["frames"], take["percent"] = frames, np.nan_to_num(quality.percent, nan=-1.0)
-    take["confidence"], take["slide"] = quality.confidence, quality.slide
+    take["frames"], take["percent"] = frames, np.nan_to_num(quality.reprojection_percent, nan=-1.0)
+    take["confidence"] = np.nan_to_num(quality.confidence)
+    take["slide"] = np.nan_to_num(quality.slide_mm)
     take.bad.clear()
-    for row in quality.worst():
+    for row in quality.worst().tolist():
         item = take.bad.add()
-        item.name, item.frame = quality.reason[row], float(frames[row])
+        item.name, item.frame = "; ".join(quality.reasons[row]), float(frames[row])
     for marker in list(action.pose_markers):
         action.pose_markers.remove(marker)
     for item in take.bad[:_MOST_MARKED]:

@@ -129,7 +129,7 @@ class LSR1_OT_fit_clip(bpy.types.Operator):
         if self._last is None:
             return
         quality = self._takes[-1].accept(context, self._last)
-        context.scene.lsr1.clip.seconds_a_frame = self._spent / len(quality.score)
+        context.scene.lsr1.clip.seconds_a_frame = self._spent / len(quality.badness)
         self._said = self._takes[-1].in_words(self._last, quality)
 
     def _show(self, context: bpy.types.Context) -> None:
