@@ -49,6 +49,7 @@ def rate_rows(
         {
             "rates_hz": f"{a:g} and {b:g}",
             "joints_apart_mm": float(np.mean([one[0] for one in found])),
+            "median_mm": float(np.median([one[0] for one in found])),
             "with_place_mm": float(np.mean([one[1] for one in found])),
             "clips": len(found),
         }
