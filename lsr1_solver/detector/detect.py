@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -74,7 +75,7 @@ class Detector:
         for number, frame in enumerate(frames):
             image = _checked(frame)
             before = len(chains)
-            chains = [chain for chain in chains if chain.follow(self._landmarks(image, chain.region))]
+            chains = [chain for chain in chains if chain.follow(partial(self._landmarks, image))]
             found: list[Landmarks] = []
             if last is not None:
                 found = [] if chains else self._settled(image, last)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -17,6 +17,9 @@ from .smoothing import OneEuro
 _SAME = 0.06
 # What somebody who is followed has over a newcomer, in mean visibility.
 _LOYALTY = 0.1
+# A move from frame to frame, in sizes of the person, that is looked at twice: some three times a walk's at 25
+# frames a second.
+_JUMP = 0.03
 # Cutoff in Hz and its growth with speed in sizes a second (MediaPipe's settings).
 _POINTS, _PAIR, _WORLD = (0.05, 80.0), (0.01, 10.0), (0.1, 40.0)
 _VISIBILITY_SHARE = 0.1
@@ -24,26 +27,50 @@ _EDGES = np.array(BLAZEPOSE_33.edges)
 
 
 class Chain:
-    """One person followed through a clip: ``person`` as last seen, smoothed; ``length`` in frames."""
+    """One person followed through a clip: ``person`` as last seen, smoothed; ``length`` in frames.
+
+    Somebody who leans is shown to the network upright, as it was taught, and may then seem to face the other
+    way, left and right exchanged. Where the points jump, the region is therefore looked at unturned, too, and
+    what lies nearer to the last frame counts.
+    """
 
     def __init__(self, person: Landmarks, frame_rate: float) -> None:
         """Begin with the first frame's."""
         self._points, self._pair, self._world = (
             OneEuro(*how, frame_rate) for how in (_POINTS, _PAIR, _WORLD)
         )
-        self.person = person
+        self.person = self._seen = person
         self.length = 0
-        self.follow(person)
+        self._take(person)
 
     @property
     def region(self) -> Region:
         """Where to look in the next frame."""
         return self.person.region
 
-    def follow(self, seen: Landmarks) -> bool:
-        """Take what the next frame shows; False where it shows nobody."""
+    def follow(self, look: Callable[[Region], Landmarks]) -> bool:
+        """Take what the next frame shows where this one was; False where it shows nobody.
+
+        ``look`` finds the person in a region of the next frame.
+        """
+        seen = look(self.region)
+        if seen.score > PRESENT and self._jump(seen) > _JUMP:
+            unturned = look(replace(self.region, rotation=0.0))
+            if unturned.score > PRESENT and self._jump(unturned) < self._jump(seen):
+                seen = unturned
         if seen.score <= PRESENT:
             return False
+        self._take(seen)
+        return True
+
+    def _jump(self, seen: Landmarks) -> float:
+        """How far the points lie from where they were last seen, on the average, in sizes of the person."""
+        weight = seen.visibility * self._seen.visibility
+        apart = np.linalg.norm(seen.points - self._seen.points, axis=1)
+        return float(apart @ weight) / max(float(weight.sum()), 1e-9) / self._seen.size
+
+    def _take(self, seen: Landmarks) -> None:
+        self._seen = seen
         scale = 1 / seen.size
         shown = self.person.visibility
         self.person = replace(
@@ -54,7 +81,6 @@ class Chain:
             visibility=shown + _VISIBILITY_SHARE * (seen.visibility - shown),
         )
         self.length += 1
-        return True
 
 
 def without_doubles(chains: Sequence[Chain]) -> list[Chain]:
