@@ -9,7 +9,7 @@ from __future__ import annotations
 from types import ModuleType
 from typing import TYPE_CHECKING, TypeAlias
 
-import array_api_compat.numpy as numpy_namespace
+import array_api_compat.numpy as compatible_numpy
 import numpy as np
 from array_api_compat import array_namespace
 
@@ -20,9 +20,13 @@ else:
     Array = object
 
 
+# From version 2.1 on numpy speaks the standard itself, without the wrappers' microsecond a call.
+_NUMPY: ModuleType = np if hasattr(np, "unstack") else compatible_numpy
+
+
 def namespace(array: Array) -> ModuleType:
     """The array library of ``array``; for numpy at once, since a fit of one pose asks a hundred times."""
-    return numpy_namespace if type(array) is np.ndarray else array_namespace(array)
+    return _NUMPY if type(array) is np.ndarray else array_namespace(array)
 
 
 def constant(values: np.ndarray, like: Array) -> Array:

@@ -131,7 +131,7 @@ def forward_kinematics(rotations: Array, bones: Array) -> Array:
     position ``[..., :3, 3]`` of each joint.
     """
     xp = namespace(rotations)
-    last_row = xp.broadcast_to(constant(_LAST_ROW, rotations), (*rotations.shape[:2], 1, 4))
+    last_row = xp.zeros_like(rotations[..., :1, :1]) + constant(_LAST_ROW, rotations)
     local = xp.concat([xp.concat([rotations, bones[..., None]], axis=-1), last_row], axis=-2)
     levels = [local[:, :1]]
     for first, last, above in LEVELS:

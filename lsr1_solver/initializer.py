@@ -96,8 +96,9 @@ def run_network(weights: Mapping[str, np.ndarray], features: np.ndarray) -> np.n
         return x @ weights[f"{name}.weight"].T + weights[f"{name}.bias"]
 
     def norm(name: str, x: np.ndarray) -> np.ndarray:
-        x = x - x.mean(axis=-1, keepdims=True)
-        x = x / np.sqrt((x * x).mean(axis=-1, keepdims=True) + NORM_EPSILON)
+        # Sums by hand: numpy's mean costs one person more than the products do.
+        x = x - np.add.reduce(x, axis=-1, keepdims=True) / x.shape[-1]
+        x = x / np.sqrt(np.add.reduce(x * x, axis=-1, keepdims=True) / x.shape[-1] + NORM_EPSILON)
         return x * weights[f"{name}.weight"] + weights[f"{name}.bias"]
 
     h = linear("input", features)

@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from array_api_compat import array_namespace
 
-from .arrays import Array, device
+from .arrays import Array, at_least, device, namespace
 
 _LIMBS = ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
 _SIDES = ("left", "right")
@@ -95,7 +94,7 @@ def turn_to_points(plane: Array, seen: Array) -> tuple[Array, Array]:
     rotation [B, 3, 3] to the camera that looks along the mean seen ray, and the points on its image plane, 0
     where not seen.
     """
-    xp = array_namespace(plane)
+    xp = namespace(plane)
     rays = xp.concat([plane, -xp.ones_like(plane[..., :1])], axis=-1)
     unit = rays * (seen / xp.sqrt(xp.sum(rays * rays, axis=-1)))[..., None]
     mean = xp.sum(unit, axis=1)
@@ -117,18 +116,18 @@ def plane_in_view(turn: Array, plane: Array, seen: Array) -> Array:
     ``turn`` [..., 3, 3]; ``plane`` [..., K, 2] on the image plane before, finite everywhere; ``seen``
     [..., K]. -> [..., K, 2].
     """
-    xp = array_namespace(plane)
+    xp = namespace(plane)
     rays = xp.concat([plane, -xp.ones_like(plane[..., :1])], axis=-1)
     turned = rays @ xp.matrix_transpose(turn)
     # A ray more than 90 degrees off the mean cannot be on one person.
-    depth = xp.clip(-turned[..., 2:], 1e-6, None)
+    depth = at_least(-turned[..., 2:], 1e-6)
     return turned[..., :2] / depth * seen[..., None]
 
 
 def centre_and_spread(plane: Array, seen: Array) -> tuple[Array, Array]:
     """The mean [B, 1, 2] of the seen points and how far they spread about it, [B, 1, 1]."""
-    xp = array_namespace(plane)
-    count = xp.clip(xp.sum(seen, axis=1), 1.0, None)[:, None]
+    xp = namespace(plane)
+    count = at_least(xp.sum(seen, axis=1), 1.0)[:, None]
     centre = (xp.sum(seen[..., None] * plane, axis=1) / count)[:, None]
     points = (plane - centre) * seen[..., None]
     return centre, xp.sqrt(xp.sum(points * points, axis=(1, 2))[:, None] / count + 1e-12)[..., None]
@@ -141,7 +140,7 @@ def input_features(plane: Array, seen: Array) -> Array:
     1 or 0. -> [B, INPUT_SIZE]: points about their mean in units of their spread, which are seen, the
     logarithm of the spread, and for every bone its vector, direction, length, and whether both ends are seen.
     """
-    xp = array_namespace(plane)
+    xp = namespace(plane)
     centre, spread = centre_and_spread(plane, seen)
     points = (plane - centre) / spread * seen[..., None]
     start, end = (xp.asarray(ends, device=device(plane)) for ends in _ENDS)

@@ -10,11 +10,14 @@ import itertools
 
 import numpy as np
 
-from .arrays import Array, device, namespace
+from .arrays import Array, at_least, constant, device, namespace
 
-# Below this squared angle (rad^2) the closed forms lose digits to cancellation and their series take over;
-# the series' first neglected terms are under 1e-15.
-_SMALL = 1e-4
+# A squared angle below this is taken to be this, rad^2: it changes no digit, and nothing is divided by zero.
+_SMALL = 1e-30
+# [3, 9]: from v to the flattened [v]x.
+_CROSS = np.array(
+    [[0, 0, 0, 0, 0, -1, 0, 1, 0], [0, 0, 1, 0, 0, 0, -1, 0, 0], [0, -1, 0, 1, 0, 0, 0, 0, 0]], dtype=float
+)
 
 
 def cross_matrix(v: Array) -> Array:
@@ -22,11 +25,7 @@ def cross_matrix(v: Array) -> Array:
 
     ``v`` [..., 3] -> [..., 3, 3].
     """
-    xp = namespace(v)
-    x, y, z = v[..., 0], v[..., 1], v[..., 2]
-    zero = xp.zeros_like(x)
-    flat = xp.stack([zero, -z, y, z, zero, -x, -y, x, zero], axis=-1)
-    return xp.reshape(flat, (*v.shape[:-1], 3, 3))
+    return namespace(v).reshape(v @ constant(_CROSS, v), (*v.shape[:-1], 3, 3))
 
 
 def cross(a: Array, b: Array) -> Array:
@@ -37,20 +36,16 @@ def cross(a: Array, b: Array) -> Array:
     return xp.stack([a1 * b2 - a2 * b1, a2 * b0 - a0 * b2, a0 * b1 - a1 * b0], axis=-1)
 
 
-def _sine_series(square: Array) -> tuple[Array, Array, Array]:
-    """``sin t / t``, ``(1 - cos t) / t^2`` and ``(t - sin t) / t^3`` from ``t^2``, smooth at zero."""
+def _sine_terms(square: Array) -> tuple[Array, Array, Array]:
+    """``sin t / t``, ``(1 - cos t) / t^2`` and ``(t - sin t) / t^3`` from ``t^2``.
+
+    The last one loses digits near zero, as many as the square of t that it is multiplied by makes up for.
+    """
     xp = namespace(square)
-    small = square < _SMALL
-    safe = xp.where(small, xp.ones_like(square), square)
+    safe = at_least(square, _SMALL)
     angle = xp.sqrt(safe)
-    sine = xp.sin(angle) / angle
-    versine = (1 - xp.cos(angle)) / safe
-    third = (1 - sine) / safe
-    return (
-        xp.where(small, 1 - square * (1 / 6 - square / 120), sine),
-        xp.where(small, 0.5 - square * (1 / 24 - square / 720), versine),
-        xp.where(small, 1 / 6 - square * (1 / 120 - square / 5040), third),
-    )
+    sine, half = xp.sin(angle) / angle, xp.sin(0.5 * angle) / angle
+    return sine, 2 * half * half, (1 - sine) / safe
 
 
 def axis_angle_to_matrix(omega: Array) -> Array:
@@ -72,7 +67,7 @@ def exponential_and_left_jacobian(omega: Array) -> tuple[Array, Array]:
     """
     xp = namespace(omega)
     square = xp.sum(omega * omega, axis=-1)
-    sine, versine, third = _sine_series(square)
+    sine, versine, third = _sine_terms(square)
     K = cross_matrix(omega)
     outer = omega[..., :, None] * omega[..., None, :]
     eye = xp.eye(3, dtype=omega.dtype, device=device(omega))
@@ -182,13 +177,15 @@ def rotation_between(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
     [..., 3] each -> [..., 3, 3].
     """
-    a = a / np.linalg.norm(a, axis=-1, keepdims=True)
-    b = b / np.linalg.norm(b, axis=-1, keepdims=True)
-    axis = np.cross(a, b)
-    sine = np.linalg.norm(axis, axis=-1, keepdims=True)
+    a = a / np.sqrt(np.sum(a * a, axis=-1, keepdims=True))
+    b = b / np.sqrt(np.sum(b * b, axis=-1, keepdims=True))
+    axis = cross(a, b)
+    sine = np.sqrt(np.sum(axis * axis, axis=-1, keepdims=True))
     cosine = np.sum(a * b, axis=-1, keepdims=True)
-    # Opposite directions have no smallest rotation: any axis across a serves.
-    across = np.cross(a, np.eye(3)[np.argmin(np.abs(a), axis=-1)])
-    across /= np.linalg.norm(across, axis=-1, keepdims=True)
-    unit = np.where(sine > 1e-9, axis / np.maximum(sine, 1e-9), across)
+    unit = axis / np.maximum(sine, 1e-9)
+    if not (sine > 1e-9).all():
+        # Opposite directions have no smallest rotation: any axis across a serves.
+        across = cross(a, np.eye(3)[np.argmin(np.abs(a), axis=-1)])
+        across /= np.linalg.norm(across, axis=-1, keepdims=True)
+        unit = np.where(sine > 1e-9, unit, across)
     return axis_angle_to_matrix(unit * np.arctan2(sine, cosine))
