@@ -160,7 +160,9 @@ def _draw_take(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     row = layout.row(align=True)
     row.operator("lsr1.next_bad_frame", icon="ERROR", text=f"Next Bad Frame ({len(take.bad)})")
     if 0 <= take.shown < len(take.bad):
-        layout.label(text=take.bad[take.shown].name)
+        column = layout.column(align=True)
+        for reason in take.bad[take.shown].name.split("; "):
+            column.label(text=reason)
     layout.label(text="Standing Still")
     grid = layout.grid_flow(row_major=True, columns=2, align=True)
     for name in CONTACTS:

@@ -8,7 +8,7 @@ import bpy
 from bpy.props import BoolProperty
 
 from ...lsr1_solver import FitError, FitState
-from ..clips import TakeInProgress
+from ..clip_take import TakeInProgress
 from ..keypoint_store import frame_count
 from ..tracks import used_tracks
 from .common import (

@@ -9,9 +9,12 @@ import numpy as np
 import pytest
 from lsr1_body_fit.addon import body as bodies
 from lsr1_body_fit.addon import clips, fits, keyframes, keypoint_store, pictures, takes, timing, tracks
+from lsr1_body_fit.addon.clip_take import TakeInProgress
 from lsr1_body_fit.addon.reprojection import body_points
 from lsr1_body_fit.addon.rig import target
+from lsr1_body_fit.addon.rig_names import NAMINGS
 from lsr1_body_fit.lsr1_solver import (
+    SMPL_PARENTS,
     BodyPose,
     camera_from_focal,
     keypoints_2d,
@@ -20,7 +23,7 @@ from lsr1_body_fit.lsr1_solver import (
     project,
 )
 
-from tests.blender.inside.addon.rigs import bone_heads
+from tests.blender.inside.addon.rigs import armature_of, bone_heads
 from tests.blender.inside.addon.test_operators import camera_of_case, says
 from tests.shared import REPOSITORY, SHARED, needs_shared
 
@@ -122,7 +125,7 @@ def test_a_take_that_is_given_up_leaves_nothing() -> None:
     pose = np.array([np.array(bone.matrix_basis) for bone in armature.pose.bones])
     shape = bodies.shown_betas(armature)
     for accepted in (False, True):
-        take = clips.TakeInProgress(bpy.context, 0, keep_contacts=False)
+        take = TakeInProgress(bpy.context, 0, keep_contacts=False)
         *_, state = take.job.states()
         take.show(bpy.context, state)
         assert np.abs(key_frames(armature) - np.arange(1, 13)).max() == 0
@@ -144,7 +147,7 @@ def test_a_body_made_for_a_take_goes_with_it() -> None:
     scene.camera.select_set(True)
     bpy.context.view_layer.objects.active = scene.camera
     counted = len(bpy.data.objects), len(bpy.data.meshes), len(bpy.data.armatures), len(bpy.data.materials)
-    take = clips.TakeInProgress(bpy.context, 0, keep_contacts=False)
+    take = TakeInProgress(bpy.context, 0, keep_contacts=False)
     assert len(scene.objects) == 3
     take.discard(bpy.context)
     assert bpy.context.selected_objects == [scene.camera]
@@ -158,7 +161,7 @@ def test_a_preview_shows_the_body_where_it_will_be() -> None:
     scene_of_walk(12)
     bpy.ops.lsr1.add_body()
     armature = target(bpy.context)
-    take = clips.TakeInProgress(bpy.context, 0, keep_contacts=False)
+    take = TakeInProgress(bpy.context, 0, keep_contacts=False)
     *_, state = take.job.states()
     take.show(bpy.context, state)
     assert np.abs(np.asarray(state.pose.betas)).max() > 0.05
@@ -427,3 +430,32 @@ def test_a_take_is_saved_with_the_file(tmp_path: Path) -> None:
     assert held == [(c.data_path, c.array_index, len(c.keyframe_points)) for c in curves_of(armature)]
     assert armature.animation_data.action.lsr1_take.track == "walk 1"
     assert bpy.context.scene.lsr1.keypoints.people[0].body == armature
+
+
+def test_a_shape_that_is_kept_is_kept() -> None:
+    scene = scene_of_walk(20)
+    bpy.ops.lsr1.add_body()
+    armature = target(bpy.context)
+    shape = np.linspace(-0.8, 0.8, 10)
+    bodies.set_shape(bpy.context, armature, shape)
+    scene.lsr1.settings.keep_shape = True
+    assert bpy.ops.lsr1.fit_clip() == {"FINISHED"}
+    assert np.allclose(bodies.shown_betas(armature), shape, atol=1e-6)
+    assert max(off_the_keypoints(armature, frame) for frame in (1, 10, 20)) < 25
+
+
+def test_a_foreign_rig_is_keyed_too() -> None:
+    scene_of_walk(20)
+    ours = bodies.add_body(bpy.context)
+    names = list(ours.data.bones.keys())
+    foreign = armature_of(
+        list(NAMINGS[2]),
+        list(SMPL_PARENTS),
+        np.array([ours.data.bones[name].head_local for name in names]),
+        [0.3] * 24,
+    )
+    bodies.remove_body(ours)
+    bpy.context.view_layer.objects.active = foreign
+    armature = fit_clip()
+    assert armature == foreign and len(key_frames(armature, 'pose.bones["m_avg_Pelvis"].location')) == 20
+    assert max(off_the_keypoints(armature, frame) for frame in (1, 10, 20)) < 40

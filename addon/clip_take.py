@@ -1,0 +1,169 @@
+"""A clip's take while it is fitted: shown on the way, then accepted, or taken away again."""
+
+from __future__ import annotations
+
+import bpy
+import numpy as np
+
+from ..lsr1_solver import FitError, FitState
+from ..lsr1_solver.quality import ClipQuality
+from ..lsr1_solver.report import state_quality
+from .body import add_body, mesh_of, remove_body, set_shape, show_betas, show_pose, shown_betas
+from .body_mesh import corrective_name
+from .clips import clip_fit
+from .fits import Snapshot, restore, snapshot
+from .keyframes import key_shape, motion_channels
+from .properties import preferred_model_file
+from .rig import is_rig, target
+from .takes import (
+    ActionBefore,
+    begin_take,
+    clear_take,
+    describe,
+    discard_take,
+    keep_earlier_take,
+    write_contacts,
+    write_motion,
+)
+from .timing import clip_rate, nearest_row, set_scene_rate
+
+
+class TakeInProgress:
+    """A track's take while it is fitted: shown on the way, then accepted, or taken away again."""
+
+    def __init__(self, context: bpy.types.Context, track: int, *, keep_contacts: bool) -> None:
+        """Remember how things are, and give the track's body, which may be a new one, a new action.
+
+        FitError as ``clip_fit``; nothing has changed then.
+        """
+        active = context.view_layer.objects.active
+        self._active = active.name if active else ""
+        self._selected = [thing.name for thing in context.selected_objects]
+        armature, self._is_new = _body_for(context, track)
+        self._track, self._shape_before = track, shown_betas(armature)
+        self._actions: list[tuple[str, ActionBefore]] = []
+        self._body_before = self._assign(context, armature)
+        self._before: Snapshot = snapshot(context.scene, armature)
+        self._armature = armature.name
+        try:
+            self.job = clip_fit(context, armature, track, keep_contacts=keep_contacts)
+            self._begin(armature, self.job.name)
+        except FitError:
+            self.discard(context)
+            raise
+
+    def show(self, context: bpy.types.Context, state: FitState) -> None:
+        """Key all frames as far as they have come; the rest bones stay."""
+        armature = self._object(context)
+        betas = np.asarray(state.pose.betas)[0]
+        stands = np.array(armature.lsr1_body.betas)[: len(betas)]
+        preview = armature.lsr1_body.is_ours and not np.allclose(betas, stands, atol=1e-5)
+        context.scene.lsr1.result.is_preview = True
+        show_betas(armature, betas)
+        channels = motion_channels(armature, state.pose, self.job.path.to_world, betas if preview else None)
+        write_motion(clear_take(armature), channels, self.job.frames)
+
+    def accept(self, context: bpy.types.Context, state: FitState) -> ClipQuality:
+        """Key the motion as the panel says, and remember what is doubtful in it."""
+        scene, clip, job = context.scene, context.scene.lsr1.clip, self.job
+        armature, to_world = self._object(context), self.job.path.to_world
+        scene.lsr1.result.is_preview = False
+        if job.kept_shape is None:
+            set_shape(context, armature, np.asarray(state.pose.betas)[0])
+        row = nearest_row(job.frames, scene.frame_current) or 0
+        show_pose(armature, state.pose, frame=row, to_world=to_world[row] if job.path.moves else to_world)
+        curves, fitted = clear_take(armature), state.fitted
+        write_motion(
+            curves,
+            motion_channels(armature, state.pose, to_world),
+            job.frames,
+            keyed=fitted if clip.gaps == "NO_KEYS" else None,
+            bridged=~fitted,
+            cuts=None if state.clip is None else state.clip.cuts,
+            interpolation=clip.interpolation,
+            error=clip.error if clip.reduce else None,
+        )
+        quality = state_quality(state)
+        if state.clip is not None:
+            write_contacts(curves, job.frames, state.clip.contacts)
+        describe(armature.animation_data.action, job.name, job.frames, quality)
+        mesh = mesh_of(armature)
+        keys = mesh.data.shape_keys if mesh is not None else None
+        if keys is not None and corrective_name(0) in keys.key_blocks:
+            self._begin(keys, f"{job.name} Shape")
+            key_shape(mesh, state.pose, job.frames.tolist())
+        scene.frame_set(scene.frame_current, subframe=scene.frame_subframe)
+        return quality
+
+    def in_words(self, state: FitState, quality: ClipQuality) -> str:
+        """What came of it, a line for the user."""
+        bridged = int((~state.fitted).sum())
+        gaps = f", {bridged} without keypoints" if bridged else ""
+        percent = float(np.nanmean(quality.reprojection_percent))
+        return (
+            f"{self.job.name}: {len(self.job.frames)} frames{gaps}, {percent:.2f} % of the height, "
+            f"{len(quality.worst())} places to look at"
+        )
+
+    def close(self, context: bpy.types.Context) -> None:
+        """The take stays, and so do earlier ones."""
+        scene = context.scene
+        for _, before in self._actions:
+            keep_earlier_take(before)
+        if scene.lsr1.clip.set_rate and scene.lsr1.keypoints.keys_at == "FRAMES":
+            set_scene_rate(scene, clip_rate(scene))
+
+    def discard(self, context: bpy.types.Context) -> None:
+        """Bring everything back."""
+        armature = context.scene.objects.get(self._armature)
+        context.scene.lsr1.result.is_preview = False
+        self._assign(context, self._body_before)
+        if armature is None:
+            return
+        for name, before in reversed(self._actions):
+            owner = armature if name == self._actions[0][0] else mesh_of(armature).data.shape_keys
+            discard_take(owner, bpy.data.actions.get(name), before)
+        if self._is_new:
+            remove_body(armature)
+            things = context.view_layer.objects
+            things.active = things.get(self._active)
+            for name in self._selected:
+                things[name].select_set(True)
+            return
+        set_shape(context, armature, self._shape_before)
+        # The action that moves the body again moves it now, not after the unkeyed pose was given back.
+        context.view_layer.update()
+        restore(context.scene, self._before)
+
+    def _assign(self, context: bpy.types.Context, body: bpy.types.Object | None) -> bpy.types.Object | None:
+        """Give the track a body; the one that it had is returned."""
+        people = context.scene.lsr1.keypoints.people
+        if self._track >= len(people):
+            return None
+        before, people[self._track].body = people[self._track].body, body
+        return before
+
+    def _begin(self, owner: bpy.types.ID, name: str) -> None:
+        action, before = begin_take(owner, name)
+        self._actions.append((action.name, before))
+
+    def _object(self, context: bpy.types.Context) -> bpy.types.Object:
+        armature = context.scene.objects.get(self._armature)
+        if armature is None:
+            raise FitError(f"{self._armature} is gone: it was deleted while it was fitted")
+        return armature
+
+
+def _body_for(context: bpy.types.Context, track: int) -> tuple[bpy.types.Object, bool]:
+    """The body of a track, and whether it was made for it: its own, the one that is meant, or a new one."""
+    scene = context.scene
+    people = scene.lsr1.keypoints.people
+    own = people[track].body if track < len(people) else None
+    if own is not None and own.name in scene.objects:
+        if not is_rig(own):
+            raise FitError(f"{own.name} is no SMPL body: choose another for track {track + 1}, or none")
+        return own, False
+    found = target(context)
+    if found is not None and all(person.body != found for person in people):
+        return found, False
+    return add_body(context, preferred_model_file(context)), True
