@@ -83,9 +83,13 @@ class Objective:
 
         The pull is the gradient of a further energy at the keypoints; that energy itself is not counted.
         """
+        return self._energy_and_gradient(z, posed, self._projected(posed.points), limit_residual(posed), pull)
+
+    def _energy_and_gradient(
+        self, z: Array, posed: PosedChain, projected: _Projected, limits: LimitResidual, pull: Array | float
+    ) -> tuple[Array, Array]:
         xp = namespace(z)
-        energy, force = self._data_terms(posed.points)
-        limits = limit_residual(posed)
+        energy, force = self._data_terms(posed.points, projected)
         energy = energy + 0.5 * self.limit_weight * xp.sum(limits.value * limits.value, axis=-1)
         energy = energy + 0.5 * self.prior_weight * xp.sum(z * z, axis=-1)
         by_x = pull_back(self.chain, posed, force + pull)
@@ -99,8 +103,9 @@ class Objective:
         """Energy, gradient and the Gauss-Newton Jacobian at ``z``, sharing the forward pass."""
         xp = namespace(z)
         posed = self.pose(z)
-        energy, gradient = self.energy_and_pulled_gradient(z, posed, 0.0)
-        rows = [self._reprojection_rows(posed), self._limit_rows(limit_residual(posed))]
+        projected, limits = self._projected(posed.points), limit_residual(posed)
+        energy, gradient = self._energy_and_gradient(z, posed, projected, limits, 0.0)
+        rows = [self._reprojection_rows(posed, projected), self._limit_rows(limits)]
         if self.target_3d is not None:
             rows.append(self._rows_3d(posed))
         if self.pinned is not None:
@@ -142,14 +147,21 @@ class Objective:
         plane = points[..., :2] / depth[..., None]
         return (plane - self.target) / self.unit[:, None, None], plane, depth
 
-    def _data_terms(self, points: Array) -> tuple[Array, Array]:
-        """Energy [B] of the keypoints and its gradient at the points [B, K, 3]."""
+    def _projected(self, points: Array) -> _Projected:
+        """What the energy, its gradient and its Jacobian all need of the points [B, K, 3]."""
         xp = namespace(points)
         residual, plane, depth = self.reprojection(points)
         root = xp.sqrt(1 + xp.sum(residual * residual, axis=-1) / self.delta**2)
+        in_front = xp.astype(points[..., 2:] < -NEAREST, points.dtype)
+        return _Projected(residual, plane * in_front, depth * self.unit[:, None], root)
+
+    def _data_terms(self, points: Array, projected: _Projected) -> tuple[Array, Array]:
+        """Energy [B] of the keypoints and its gradient at the points [B, K, 3]."""
+        xp = namespace(points)
+        root = projected.root
         energy = xp.sum(self.confidence * (root - 1), axis=-1) * self.delta**2
-        pull = (self.confidence / (root * depth * self.unit[:, None]))[..., None] * residual
-        along = xp.sum(pull * plane, axis=-1)[..., None] * self._in_front(points)
+        pull = (self.confidence / (root * projected.metre))[..., None] * projected.residual
+        along = xp.sum(pull * projected.along, axis=-1)[..., None]
         force = xp.concat([pull, along], axis=-1)
         if self.target_3d is not None:
             residual_3d, weight = self._residual_3d(points)
@@ -159,10 +171,6 @@ class Objective:
                 force + weighted
             )  # the weighted residuals sum to zero: centring has no gradient of its own
         return energy, force
-
-    def _in_front(self, points: Array) -> Array:
-        xp = namespace(points)
-        return xp.astype(points[..., 2:] < -NEAREST, points.dtype)
 
     def _residual_3d(self, points: Array) -> tuple[Array, Array]:
         """Differences [B, K, 3] to the 3D keypoints after their weighted means are aligned, and weights."""
@@ -174,15 +182,12 @@ class Objective:
         mean = xp.sum(weight[..., None] * difference, axis=1) / total[:, None]
         return difference - mean[:, None], weight
 
-    def _reprojection_rows(self, posed: PosedChain) -> Array:
+    def _reprojection_rows(self, posed: PosedChain, projected: _Projected) -> Array:
         """[B, 2 K, P]; the robust weight is that of iteratively reweighted least squares."""
         xp = namespace(posed.points)
-        residual, plane, depth = self.reprojection(posed.points)
-        root = xp.sqrt(1 + xp.sum(residual * residual, axis=-1) / self.delta**2)
-        scale = xp.sqrt(self.confidence / root) / (depth * self.unit[:, None])
-        eye = xp.eye(2, dtype=plane.dtype, device=device(plane))
-        across = xp.broadcast_to(eye, (*plane.shape, 2))
-        along = (plane * self._in_front(posed.points))[..., None]
+        along = projected.along[..., None]
+        scale = xp.sqrt(self.confidence / projected.root) / projected.metre
+        across = xp.zeros_like(along) + xp.eye(2, dtype=along.dtype, device=device(along))
         directions = scale[..., None, None] * xp.concat([across, along], axis=-1)
         return row_jacobian(self.chain, posed, directions)
 
@@ -202,6 +207,21 @@ class Objective:
         mean = xp.sum(weight[..., None, None] * rows, axis=1) / total[:, None, None]
         rows = xp.sqrt(weight)[..., None, None] * (rows - mean[:, None])
         return xp.reshape(rows, (batch, 3 * count, -1))
+
+
+@dataclass(frozen=True, eq=False)
+class _Projected:
+    """What energy, gradient and Jacobian share of B problems' points.
+
+    ``residual`` [B, K, 2] in units of 1 % of the height, ``metre`` [B, K] one unit at a point's depth, ``along``
+    [B, K, 2] the units by which a residual grows when the point comes one unit nearer, and ``root`` [B, K] of
+    the robust norm.
+    """
+
+    residual: Array
+    along: Array
+    metre: Array
+    root: Array
 
 
 @dataclass(frozen=True, eq=False)
