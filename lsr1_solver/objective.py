@@ -213,9 +213,9 @@ class Objective:
 class _Projected:
     """What energy, gradient and Jacobian share of B problems' points.
 
-    ``residual`` [B, K, 2] in units of 1 % of the height, ``metre`` [B, K] one unit at a point's depth, ``along``
-    [B, K, 2] the units by which a residual grows when the point comes one unit nearer, and ``root`` [B, K] of
-    the robust norm.
+    ``residual`` [B, K, 2] in units of 1 % of the height, ``metre`` [B, K] one unit at a point's depth,
+    ``along`` [B, K, 2] the units by which a residual grows when the point comes one unit nearer, and ``root``
+    [B, K] of the robust norm.
     """
 
     residual: Array
