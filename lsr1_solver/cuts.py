@@ -15,16 +15,19 @@ from .smpl_landmarks import mirrored
 
 # How far from its course a point may come, in heights: noise and mistakes of the detector; then what the
 # acceleration of the trunk's and the thighs' points explains (heights per second squared), and no more than a
-# sprinter who turns round (heights per second). Mocap at 24 to 120 frames a second stays below half of the
-# sum in all but one frame in 10,000; the rest are jumps of the recording.
+# sprinter who turns round (heights per second). Of motion capture at 24 to 120 frames a second all but one
+# frame in 1,000 stay below half of the sum, after gaps of up to 1.5 seconds below 0.6; what is above 1 are
+# jumps of the recordings.
 NOISE, ACCELERATION, SPEED = 0.055, 15.0, 2.0
 # The share of the points that may have moved as ever in a cut: a few always lie on their course by chance. As
 # many as the spare points may be the detector's mistakes.
 SHARE, SPARE = 0.5, 2
 # A frame with fewer points says nothing of the whole body.
-FEWEST = 4
+FEWEST = 5
 # Seconds over which a point's velocity is taken, and no shot is shorter.
 VELOCITY_TIME, SHORTEST_SHOT = 0.25, 0.12
+# A hand-held camera shakes all points: a cut is so many times larger than what is usual in a second.
+UNUSUAL, USUAL_TIME = 4.0, 1.0
 # Seconds of the median that steadies the person's height.
 HEIGHT_TIME = 0.3
 
@@ -62,12 +65,17 @@ def stray_frames(
 
 def steady_height(person_height: np.ndarray, frame_rate: float) -> np.ndarray:
     """The running median of heights [T] over HEIGHT_TIME; where none is known, that of the clip."""
-    known = np.isfinite(person_height) & (person_height > 0)
+    return _running_median(person_height, HEIGHT_TIME * frame_rate)
+
+
+def _running_median(values: np.ndarray, frames: float) -> np.ndarray:
+    """The median over so many frames about each. [T] -> [T]; what isn't positive counts as that of all."""
+    known = np.isfinite(values) & (values > 0)
     if not known.any():
-        return np.ones(len(person_height))
-    half = max(1, round(HEIGHT_TIME / 2 * frame_rate))
-    heights = np.where(known, person_height, np.median(person_height[known]))
-    return np.median(sliding_window_view(np.pad(heights, half, mode="edge"), 2 * half + 1), axis=-1)
+        return np.ones(len(values))
+    half = max(1, round(frames / 2))
+    values = np.where(known, values, np.median(values[known]))
+    return np.median(sliding_window_view(np.pad(values, half, mode="edge"), 2 * half + 1), axis=-1)
 
 
 def _cuts_and_strays(
@@ -81,8 +89,13 @@ def _cuts_and_strays(
     mirror = mirror_places(names, confidence.shape[1])
     seen = confidence > 0
     xy = xy[..., 0] + 1j * xy[..., 1]
-    cuts = _jumps(xy, seen, height, frame_rate, mirror) > 1
     stray = np.zeros(len(xy), dtype=bool)
+    cuts = _jumps(xy, seen, height, frame_rate, mirror) > 1
+    if not cuts.any():
+        return cuts, stray
+    jumps = _jumps(xy, seen, height, frame_rate, mirror, exact_above=0.0)
+    limit = np.maximum(1.0, UNUSUAL * _running_median(jumps, USUAL_TIME * frame_rate))
+    cuts = jumps > limit
     around = max(2, round(2 * VELOCITY_TIME * frame_rate))
     first = -1
     for t in np.flatnonzero(cuts).tolist():
@@ -91,8 +104,8 @@ def _cuts_and_strays(
             window = slice(max(0, first - around), t + around)
             without = seen[window].copy()
             without[first - window.start : t - window.start] = False
-            jump = _jumps(xy[window], without, height[window], frame_rate, mirror)
-            if jump[t - window.start] <= 1:
+            closed = _jumps(xy[window], without, height[window], frame_rate, mirror)
+            if closed[t - window.start] <= limit[t]:
                 cuts[[first, t]] = False
                 stray[first:t] = True
                 first = -1
@@ -108,11 +121,16 @@ def mirror_places(names: Sequence[str | None], count: int) -> np.ndarray:
 
 
 def _jumps(
-    xy: np.ndarray, seen: np.ndarray, height: np.ndarray, frame_rate: float, mirror: np.ndarray
+    xy: np.ndarray,
+    seen: np.ndarray,
+    height: np.ndarray,
+    frame_rate: float,
+    mirror: np.ndarray,
+    exact_above: float = 1.0,
 ) -> np.ndarray:
     """How far each frame's points lie off their courses, against what a body can. -> [T], 0 where unknown.
 
-    ``xy`` [T, K] as complex numbers.
+    ``xy`` [T, K] as complex numbers. Up to ``exact_above`` the figures may be too large.
     """
     frames = np.arange(len(xy))
     before = last_seen(seen)
@@ -135,10 +153,12 @@ def _jumps(
         return _ranked(np.where(used[rows], off / (scale * allowed), np.inf), rank[rows])
 
     jumps = np.where(count >= FEWEST, jump(frames, 0.0), 0.0)
-    # A body keeps its velocity, or comes to a stop, or starts: that course counts which explains most.
-    rows = np.flatnonzero(jumps > 1)
+    # A body keeps its velocity, or comes to a stop, or starts; recordings drop a frame or repeat one, which
+    # makes a step longer by a frame. That course counts which explains most.
+    rows = np.flatnonzero(jumps > exact_above)
     arriving, leaving = _velocities(xy, seen, before, rows, max(1.0, VELOCITY_TIME * frame_rate))
-    for velocity in (arriving, leaving, (arriving + leaving) / 2):
+    longer = 1 + 1 / np.maximum(gap[rows], 1)
+    for velocity in (arriving, leaving, (arriving + leaving) / 2, longer * arriving, longer * leaving):
         jumps[rows] = np.minimum(jumps[rows], jump(rows, velocity))
     return jumps
 

@@ -49,6 +49,23 @@ def test_somersaults_are_no_cuts() -> None:
     assert cuts(middle + (turn @ (xy - middle)[..., None])[..., 0], rate) == []
 
 
+def test_frames_that_were_dropped_or_repeated_are_no_cut() -> None:
+    xy = walker(120, 30, yaw=np.pi / 2, speed=9.0, steps=2.3, noise=0.005)
+    dropped = np.delete(xy, [30, 60, 90], axis=0)
+    assert cuts(dropped, 30) == []
+    # 24 frames a second made 30: every fourth is shown twice.
+    shown = walker(96, 24, yaw=np.pi / 2, speed=9.0, steps=2.3, noise=0.005)
+    assert cuts(shown[np.arange(120) * 4 // 5], 30) == []
+
+
+def test_a_shaking_camera_makes_no_cut_and_hides_none() -> None:
+    shake = np.random.default_rng(2).normal(0, 0.05 * HEIGHT, (120, 1, 2))
+    xy = walker(120, 30, noise=0.01) + shake
+    assert cuts(xy, 30) == []
+    xy[60:] += [0.7 * HEIGHT, 0.0]
+    assert cuts(xy, 30) == [60]
+
+
 @pytest.mark.parametrize("parts", [*SWAPPED_LIMBS, ("",)])
 def test_exchanged_sides_are_no_cut(parts: tuple[str, ...]) -> None:
     xy = exchanged(walker(60, 30, noise=0.01), slice(20, 40), parts)
