@@ -140,7 +140,7 @@ class OptimizerConfig:
 
 def _clip_network() -> InitializerConfig:
     """It begins as the initializer of stills: fewer steps, and smaller ones."""
-    return InitializerConfig(steps=8_000, learning_rate=7e-4)
+    return InitializerConfig(steps=4_500, learning_rate=7e-4)
 
 
 @dataclass(frozen=True)
