@@ -188,7 +188,7 @@ def split_bench(body: BodyModel, split: str, rate: float, views: int) -> Bench:
 
 @dataclass(frozen=True, eq=False)
 class Timed:
-    """A minimizer and how many steps it takes; with None, until all problems have converged."""
+    """A minimizer and how many steps it takes at most; it stops when all problems have converged."""
 
     minimizer: Minimizer[MinimizerState]
     steps: int | None
@@ -198,7 +198,7 @@ class Timed:
         for part in parts:
             state = self.minimizer.init(part, part.start())
             for _ in range(200 if self.steps is None else self.steps):
-                if self.steps is None and np.all(state.converged):
+                if np.all(state.converged):
                     break
                 state = self.minimizer.step(part, state)
 
