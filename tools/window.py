@@ -109,5 +109,6 @@ def run_in_window(driver: Path, work: Path, *, seconds: int) -> subprocess.Compl
         "PYTHONDONTWRITEBYTECODE": "1",
         "INSIDE": INSIDE,
     }
-    command = [*APART, "sh", "-c", OUTSIDE, "outside", *arguments]
+    # A network of its own, as well: X displays of one network are one, whatever their folders.
+    command = [*APART, "--net", "sh", "-c", OUTSIDE, "outside", *arguments]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
