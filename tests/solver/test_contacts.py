@@ -81,6 +81,26 @@ def test_up_may_point_anywhere_and_the_floor_may_lie_anywhere() -> None:
     assert np.array_equal(find_contacts(turned, np.array([0.0, 0.0, 2.0]), 30), wanted)
 
 
+def test_depth_errors_matter_less_where_the_camera_is_known() -> None:
+    points, wanted = steps(30.0)
+    eye = np.array([6.0, 1.5, 2.0])
+    time = np.arange(len(points)) / 30
+    rays = (points - eye) / np.linalg.norm(points - eye, axis=-1, keepdims=True)
+    drift = 0.25 * np.sin(2 * np.pi * 0.4 * time)[:, None, None] * rays
+    assert agreement(find_contacts(points + drift, UP, 30), wanted, 30) < 0.9
+    assert agreement(find_contacts(points + drift, UP, 30, eye=eye), wanted, 30) > 0.95
+    moving = np.tile(eye, (len(points), 1))
+    found = find_contacts(points + drift, UP, 30, eye=moving)
+    assert np.array_equal(found, find_contacts(points + drift, UP, 30, eye=eye))
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_somebody_who_walks_towards_the_camera_still_steps(rate: float) -> None:
+    points, wanted = steps(rate)
+    found = find_contacts(points, UP, rate, eye=np.array([0.1, 1.5, 12.0]))
+    assert agreement(found, wanted, rate) > 0.97
+
+
 def test_an_ankle_stands_though_it_is_never_as_low_as_a_toe() -> None:
     points, _ = steps(30.0)
     ankles = points + np.array([0.0, 0.09, -0.1])
