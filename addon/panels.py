@@ -185,7 +185,7 @@ class LSR1_UL_joint_bones(bpy.types.UIList):
         active_property: str,
     ) -> None:
         """A joint and its bone, to be chosen among the rig's."""
-        row = layout.split(factor=0.4)
+        row = layout.split(factor=0.34)
         row.label(text=item.name.replace("_", " ").capitalize())
         row.prop_search(item, "bone", data.id_data.data, "bones", text="")
 
@@ -208,7 +208,7 @@ class LSR1_PT_copy(_Panel, bpy.types.Panel):
         held = rig.lsr1_copy
         found = sum(bool(row.bone) for row in held.joints)
         row = layout.row()
-        row.label(text=f"{held.kind or 'Unknown rig'}: {found} of {len(held.joints)} joints")
+        row.label(text=f"{held.kind or 'Unknown rig'}: {found} joints")
         row.operator("lsr1.guess_bones", text="", icon="FILE_REFRESH")
         layout.template_list("LSR1_UL_joint_bones", "", held, "joints", held, "active", rows=6)
         row = layout.row(align=True)
