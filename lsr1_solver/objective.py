@@ -28,12 +28,11 @@ NEAREST = 0.05
 class Objective:
     """B independent problems with n unknowns each, on numpy or torch.
 
-    ``centre`` [B, 24, 3, 3]; ``offset`` and ``spread`` [B, P]; ``basis`` [P, n] is A, or
-    [B, P, n] where every problem has its own. ``target`` [B, K, 2]
-    keypoints on the image plane of a camera that looks along -z; ``confidence`` [B, K]; ``unit`` [B] is 1 %
-    of the person's height on the image plane. ``target_3d`` [B, K, 3] metres in the same axes, of which only
-    the shape counts, not the place, with ``confidence_3d`` [B, K] in 1/metres^2. ``pinned`` joints are drawn
-    to places.
+    ``centre`` [B, 24, 3, 3]; ``offset`` and ``spread`` [B, P]; ``basis`` [P, n] is A, [B, P, n] where every
+    problem has its own. ``target`` [B, K, 2] keypoints on the image plane of a camera that looks along -z;
+    ``confidence`` [B, K]; ``unit`` [B] is 1 % of the person's height on the image plane. ``target_3d``
+    [B, K, 3] metres in the same axes, of which only the shape counts, not the place, with ``confidence_3d``
+    [B, K] in 1/metres^2. ``pinned`` joints are drawn to places.
     """
 
     chain: KeypointChain
