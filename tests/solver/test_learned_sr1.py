@@ -20,6 +20,8 @@ from lsr1_solver.learned_sr1 import (
     weight_shapes,
 )
 from lsr1_solver.minimizer import LevenbergMarquardt
+from lsr1_solver.starts import initializer_start
+from lsr1_solver.view import person_view
 from tests.solver.test_fitting import problem, random_poses
 from tests.solver.test_minimizer import Quadratic, quadratic, rosenbrock, run
 from tests.solver.test_objective import in_torch, objective
@@ -190,3 +192,18 @@ def test_it_fits_bodies_as_well_as_levenberg_marquardt() -> None:
     ours, reference = fit_pose(asked), fit_pose(replace(asked), LevenbergMarquardt())
     assert np.median(ours.loss / reference.loss) < 1.01
     assert ours.reprojection_percent < reference.reprojection_percent + 0.1
+
+
+def test_it_stops_where_there_is_next_to_nothing_to_gain() -> None:
+    asked = problem(random_poses(8, spread=0.5)[1])
+    assert asked.initializer is not None
+    view = person_view(asked)
+    task, z = view.objective(initializer_start(view, asked.initializer, np.arange(8)))
+    shipped, reference = load_learned_sr1(), LevenbergMarquardt(tolerance=0.0)
+    state, slow = shipped.init(task, z), reference.init(task, z)
+    for _ in range(12):
+        state, slow = shipped.step(task, state), reference.step(task, slow)
+    assert state.converged.all() and state.base is not None
+    # A model's promise is no bound: a few times the tolerance.
+    assert (state.energy <= slow.energy * (1 + 5 * shipped.tolerance)).all()
+    np.testing.assert_allclose(state.slope, state.base.transposed_times(state.gradient), atol=1e-9)
