@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
@@ -122,8 +123,8 @@ def fit_pose(
     max_iterations: int = 60,
 ) -> FitState:
     """The last state of ``fit``: for callers who have no use for the way there."""
-    *_, last = fit(problem, minimizer, initial=initial, one_shape=one_shape, max_iterations=max_iterations)
-    return last
+    states = fit(problem, minimizer, initial=initial, one_shape=one_shape, max_iterations=max_iterations)
+    return deque(states, maxlen=1).pop()  # the states of a long clip don't fit in memory all at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -227,7 +228,7 @@ class _Stages:
     ) -> Progress:
         """Fit some ``frames`` [F] anew in another view; kept where the energy is below ``limit`` [F]."""
         objective, z = view.objective(initializer_start(view, initializer, frames))
-        *_, (z, loss, _) = self.minimise([objective], [z])
+        z, loss, _ = deque(self.minimise([objective], [z]), maxlen=1).pop()
         better = loss < limit
         kept = frames[better]
         merged_z, merged_loss = state.z.copy(), state.loss.copy()
