@@ -128,7 +128,7 @@ def _frame(state: FitState, quality: ClipQuality, b: int) -> FrameReport:
         "fitted": fitted,
         "reprojection_pixels": _known(quality.reprojection_pixels[b]),
         "reprojection_percent": _known(quality.reprojection_percent[b]),
-        "energy": float(state.loss[b]) if fitted else None,
+        "energy": _known(state.loss[b]) if fitted else None,
         "missing": list(keypoints.missing(b)),
         "dropped": _names(state, state.dropped[b]),
         "swapped": _names(state, state.swapped[b]),

@@ -1,11 +1,15 @@
 """What is said of each frame of a clip, and which frames are shown first."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from lsr1_solver import FitProblem, camera_from_focal, fit_pose, load_body_model, read_keypoints
 from lsr1_solver.quality import ClipQuality, FittedClip, clip_quality
+from lsr1_solver.report import report, summary
+from tests.bench.walk_sample import WALK
 
 FRAMES, POINTS, HEIGHT = 60, 20, 400.0
 
@@ -156,3 +160,24 @@ def test_short_and_empty_clips(frames: int) -> None:
     assert not clip_quality(clip).badness.any()
     empty = clip_quality(without(clip, slice(None)))
     assert empty.reasons == (("no keypoints",),) * frames
+
+
+def test_a_fit_of_real_keypoints_says_where_it_is_doubtful() -> None:
+    keypoints = read_keypoints(WALK / "keypoints", format="BODY_25B")[0].frames(slice(20, 60))
+    confidence, xy = keypoints.confidence.copy(), keypoints.xy.copy()
+    confidence[10:16], xy[10:16] = 0.0, 0.0
+    problem = FitProblem(
+        load_body_model(),
+        camera_from_focal(1674, (1080, 1920)),
+        replace(keypoints, confidence=confidence, xy=xy),
+        frame_rate=60.0,
+    )
+    figures = report(fit_pose(problem), "lsr1", 1.0)
+    words = ["no keypoints: bridged between frames 29 and 36"]
+    assert [frame["frame"] for frame in figures["frames"] if words[0] in frame["reasons"]] == [*range(30, 36)]
+    assert figures["worst_frames"][0] in range(30, 36)
+    fine = [frame for frame in figures["frames"] if not frame["reasons"]]
+    assert len(fine) >= 25
+    assert all(frame["badness"] == 0 and (frame["metres_per_second"] or 0) < 10 for frame in fine)
+    json.dumps(figures, allow_nan=False)
+    assert "frame 3" in summary(figures)
