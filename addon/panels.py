@@ -211,6 +211,9 @@ class LSR1_PT_copy(_Panel, bpy.types.Panel):
         row.label(text=f"{held.kind or 'Unknown rig'}: {found} joints")
         row.operator("lsr1.guess_bones", text="", icon="FILE_REFRESH")
         layout.template_list("LSR1_UL_joint_bones", "", held, "joints", held, "active", rows=6)
+        if 0 <= held.active < len(held.joints):
+            # Long names are cut in the list.
+            layout.prop_search(held.joints[held.active], "bone", rig.data, "bones", text="")
         row = layout.row(align=True)
         row.prop(held, "first", text="First")
         row.prop(held, "last", text="Last")

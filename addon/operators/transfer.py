@@ -107,6 +107,7 @@ class LSR1_OT_copy_motion(bpy.types.Operator):
             self._timer = manager.event_timer_add(TICK, window=context.window)
             manager.modal_handler_add(self)
             manager.progress_begin(0, len(self._frames))
+            self._tell(context)
             return {"RUNNING_MODAL"}
         return {"CANCELLED"}
 
@@ -121,6 +122,7 @@ class LSR1_OT_copy_motion(bpy.types.Operator):
         try:
             if self._slice():
                 context.window_manager.progress_update(len(self._motions))
+                self._tell(context)
                 return {"RUNNING_MODAL"}
             self.cancel(context)
             return self._end(context)
@@ -134,6 +136,7 @@ class LSR1_OT_copy_motion(bpy.types.Operator):
         if self._timer is not None:
             context.window_manager.event_timer_remove(self._timer)
             context.window_manager.progress_end()
+            context.workspace.status_text_set(None)
             self._timer = None
         context.scene.frame_set(self._frame_before)
         redraw(context)
@@ -147,6 +150,10 @@ class LSR1_OT_copy_motion(bpy.types.Operator):
         self._frames, self._motions = range(held.first, held.last + 1), []
         self._frame_before = context.scene.frame_current
         self._samples = sample_source(context, source_of(context), self._frames)
+
+    def _tell(self, context: bpy.types.Context) -> None:
+        done = len(self._motions)
+        context.workspace.status_text_set(f"Copying: {done} of {len(self._frames)} frames. Esc cancels")
 
     def _slice(self) -> bool:
         """Frames while there is time; False after the last."""
