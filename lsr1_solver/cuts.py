@@ -27,7 +27,7 @@ FEWEST = 5
 # Seconds over which a point's velocity is taken, and no shot is shorter.
 VELOCITY_TIME, SHORTEST_SHOT = 0.25, 0.12
 # A hand-held camera shakes all points: a cut is so many times larger than what is usual in a second.
-UNUSUAL, USUAL_TIME = 4.0, 1.0
+UNUSUAL, USUAL_TIME = 5.0, 1.0
 # Seconds of the median that steadies the person's height.
 HEIGHT_TIME = 0.3
 
