@@ -9,7 +9,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from hands import REDRAW, WORK, choose_file, drive, key, open_tab, picture, press
+from hands import REDRAW, WORK, choose_file, drive, key, open_tab, picture, press, region_of, view
 
 MODULE = "bl_ext.user_default.lsr1_body_fit"
 SAMPLE = Path("/repository/assets/samples/walk")
@@ -18,6 +18,45 @@ SAMPLE = Path("/repository/assets/samples/walk")
 def channels() -> np.ndarray:
     body = next(thing for thing in bpy.data.objects if thing.type == "ARMATURE")
     return np.array([np.array(bone.matrix_basis) for bone in body.pose.bones])
+
+
+def seen_from_near(name: str) -> Iterator[float]:
+    """Two pictures of the person that fill the view: through the camera, and from the side."""
+    window, area = view()
+    region, eye = region_of(area, "WINDOW"), area.spaces.active.region_3d
+    scene, store = bpy.context.scene, sys.modules[f"{MODULE}.addon.keypoint_store"]
+    xy, confidence = store.points_at(scene, scene.frame_current)
+    size = tuple(scene.lsr1.keypoints.size)
+    frame_of = sys.modules[f"{MODULE}.addon.overlay"].camera_frame
+    middle, high = np.mean(xy[confidence > 0], axis=0), np.ptp(xy[confidence > 0], axis=0).max()
+    area.spaces.active.show_region_ui = False
+    yield REDRAW
+    before = eye.view_camera_zoom, tuple(eye.view_camera_offset)
+    for _ in range(40):  # Blender's own zoom steps, until the person is large enough
+        if frame_of(scene, region, eye, size).scale_y * high > 0.7 * region.height:
+            break
+        eye.view_camera_zoom += 15
+        area.tag_redraw()
+        yield REDRAW / 3
+    for _ in range(2):
+        for axis, length in ((0, region.width), (1, region.height)):
+            here = frame_of(scene, region, eye, size).to_region(middle)[axis]
+            eye.view_camera_offset[axis] += 0.01
+            area.tag_redraw()
+            yield REDRAW
+            moved = frame_of(scene, region, eye, size).to_region(middle)[axis] - here
+            eye.view_camera_offset[axis] += 0.01 * ((length / 2 - here) / moved - 1)
+            area.tag_redraw()
+            yield REDRAW
+    picture(f"near_{name}")
+    eye.view_camera_zoom, eye.view_camera_offset = before
+    with bpy.context.temp_override(window=window, area=area, region=region):
+        bpy.ops.view3d.view_axis(type="LEFT")
+        bpy.ops.view3d.view_selected()
+    yield 2 * REDRAW
+    picture(f"side_{name}")
+    area.spaces.active.show_region_ui = True
+    yield from key("NUMPAD_0")
 
 
 def fitted(name: str, file: Path) -> Iterator[float]:
@@ -38,7 +77,9 @@ def fitted(name: str, file: Path) -> Iterator[float]:
         if not result.is_running:
             break
         yield REDRAW
+    yield REDRAW
     picture(f"real_{name}")
+    yield from seen_from_near(name)
     result = bpy.context.scene.lsr1.result
     print(f"{name}: {result.percent:.2f} % of the height, {result.words}, {result.iteration} steps")
     assert result.words == "converged" and 0 < result.percent < 4.5
