@@ -54,5 +54,8 @@ def _check(target: bpy.types.Object, mapping: Mapping[str, str]) -> None:
         if bone.parent is not None and not bone.use_inherit_rotation:
             raise FitError(f"{name} does not inherit its parent's rotation: switch Inherit Rotation on")
         chosen[name] = words
-    if target.data.bones[mapping["pelvis"]].use_connect:
-        raise FitError(f"{mapping['pelvis']} is connected to its parent, so it can't move: disconnect it")
+    pelvis = target.data.bones[mapping["pelvis"]]
+    if pelvis.parent is not None and pelvis.use_connect:
+        raise FitError(f"{pelvis.name} is connected to its parent, so it can't move: disconnect it")
+    if not pelvis.use_local_location:
+        raise FitError(f"{pelvis.name} is moved along other axes than its own: switch Local Location on")

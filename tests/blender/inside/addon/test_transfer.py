@@ -354,6 +354,15 @@ def test_what_cannot_be_copied_says_why() -> None:
     bpy.context.view_layer.update()
     with pytest.raises(RuntimeError, match="unevenly"):
         bpy.ops.lsr1.copy_motion()
+    rig.scale = (1, 1, 1)
+    bone = rig.data.bones["Hips"]
+    bone.use_local_location = False
+    with pytest.raises(RuntimeError, match="Local Location"):
+        bpy.ops.lsr1.follow_live()
+    bone.use_local_location = True
+    rig.data.bones["LeftLeg"].use_inherit_rotation = False
+    with pytest.raises(RuntimeError, match="LeftLeg does not inherit"):
+        bpy.ops.lsr1.follow_live()
     with pytest.raises(RuntimeError, match="follows nobody"):
         bpy.ops.lsr1.stop_live()
     scene.lsr1.copy_target = None
@@ -361,7 +370,21 @@ def test_what_cannot_be_copied_says_why() -> None:
         bpy.ops.lsr1.guess_bones()
 
 
-@pytest.mark.skipif(bpy.app.version < (4, 3), reason="pip's bpy 4.2 crashes at its end after any undo")
+def test_in_the_rigs_pose_mode_nothing_is_left_or_unselected() -> None:
+    moving_body()
+    rig = character("Mixamo", Figure(arm_down=45))
+    choose(rig)
+    bpy.context.view_layer.objects.active = rig
+    bpy.ops.object.mode_set(mode="POSE")
+    chosen = rig.data.bones["LeftArm"]
+    rig.data.bones.active = chosen
+    for operation in (bpy.ops.lsr1.follow_live, bpy.ops.lsr1.stop_live, bpy.ops.lsr1.copy_motion):
+        assert operation() == {"FINISHED"}
+        assert rig.mode == "POSE" and bpy.context.view_layer.objects.active == rig
+        assert rig.data.bones.active == chosen
+    assert not any(len(bone.constraints) for bone in rig.pose.bones)
+
+
 def test_one_undo_takes_the_copy_back_and_one_the_live_rig() -> None:
     moving_body()
     rig = character("Mixamo", Figure())
