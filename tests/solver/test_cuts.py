@@ -3,8 +3,12 @@
 import numpy as np
 import pytest
 
+from lsr1_solver import read_keypoints
 from lsr1_solver.cuts import jump_cuts, stray_frames
 from lsr1_solver.hypotheses import SWAPPED_LIMBS
+from lsr1_solver.side_swaps import side_swaps
+from lsr1_solver.tracking import person_sizes
+from tests.shared import SHARED, needs_shared
 from tests.solver.moving_people import HEIGHT, NAMES, exchanged, walker
 
 RATES = (24.0, 30.0, 60.0, 120.0)
@@ -119,3 +123,16 @@ def test_short_clips_and_empty_frames(frames: int) -> None:
     xy = walker(frames, 30)
     assert cuts(xy, 30) == []
     assert cuts(xy, 30, np.zeros((frames, 16), dtype=bool)) == []
+
+
+@needs_shared("cases")
+@pytest.mark.parametrize("case", ["02_gap_frames", "03_person_order_swap", "17_frame_rates"])
+def test_people_who_only_walk_in_the_cases_are_not_cut(case: str) -> None:
+    for person in read_keypoints(SHARED / "cases" / case / "op", format="BODY_25"):
+        height = 1.1 * person_sizes(person.xy, person.confidence)
+        names = person.format.names
+        for rate in (25.0, 30.0):
+            assert not jump_cuts(person.xy, person.confidence, height, rate, names).any()
+            assert not stray_frames(person.xy, person.confidence, height, rate, names).any()
+            swaps = side_swaps(person.xy, person.confidence, names, height, rate)
+            assert not swaps.swapped.any()
