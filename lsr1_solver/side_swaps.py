@@ -29,8 +29,9 @@ SECOND, LONG, LONG_SECOND = 4.0, 10.0, 0.3
 # A change that would explain this much, and is not believed for want of another, makes so many seconds
 # unsure. Of clean motion capture less than one frame in 10,000 has one.
 HINT, HINT_TIME = 11.0, 1.5
-# Least error of a detector (heights), and how far a limb may have left its course while it was unseen (heights
-# a second). It does leave it farther; but with wide limits a limb that comes back passes for the other one.
+# Least error of a detector (heights), and how far a limb may have left its course while it was unseen
+# (heights a second). It does leave it farther; but with wide limits a limb that comes back passes for the
+# other one.
 LEAST_NOISE, WANDERING = 0.012, 0.08
 # Squared deviations beyond which a point is an outlier, and says nothing more.
 MOST = 12.0
