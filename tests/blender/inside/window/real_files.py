@@ -32,22 +32,20 @@ def seen_from_near(name: str) -> Iterator[float]:
     area.spaces.active.show_region_ui = False
     yield REDRAW
     before = eye.view_camera_zoom, tuple(eye.view_camera_offset)
-    for _ in range(40):  # Blender's own zoom steps, until the person is large enough
-        if frame_of(scene, region, eye, size).scale_y * high > 0.7 * region.height:
-            break
-        eye.view_camera_zoom += 15
-        area.tag_redraw()
-        yield REDRAW / 3
-    for _ in range(2):
-        for axis, length in ((0, region.width), (1, region.height)):
-            here = frame_of(scene, region, eye, size).to_region(middle)[axis]
-            eye.view_camera_offset[axis] += 0.01
-            area.tag_redraw()
-            yield REDRAW
-            moved = frame_of(scene, region, eye, size).to_region(middle)[axis] - here
-            eye.view_camera_offset[axis] += 0.01 * ((length / 2 - here) / moved - 1)
-            area.tag_redraw()
-            yield REDRAW
+    # Blender's camera view grows with the square of its zoom.
+    grow = np.sqrt(0.8 * region.height / (frame_of(scene, region, eye, size).scale_y * high))
+    eye.view_camera_zoom = 50 * ((2**0.5 + eye.view_camera_zoom / 50) * grow - 2**0.5)
+    area.tag_redraw()
+    yield REDRAW
+    here, nudge = frame_of(scene, region, eye, size).to_region(middle), 0.01
+    eye.view_camera_offset = [value + nudge for value in eye.view_camera_offset]
+    area.tag_redraw()
+    yield REDRAW
+    moved = frame_of(scene, region, eye, size).to_region(middle) - here
+    wanted = np.array([region.width / 2, region.height / 2]) - here
+    eye.view_camera_offset = np.array(eye.view_camera_offset) + nudge * (wanted / moved - 1)
+    area.tag_redraw()
+    yield REDRAW
     picture(f"near_{name}")
     eye.view_camera_zoom, eye.view_camera_offset = before
     with bpy.context.temp_override(window=window, area=area, region=region):
