@@ -5,7 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lsr1_solver import FitError, FitProblem, fit_pose, keypoints_2d, posed_joints, project
+from lsr1_solver import (
+    FitError,
+    FitProblem,
+    LevenbergMarquardt,
+    fit_pose,
+    keypoints_2d,
+    posed_joints,
+    project,
+)
 from lsr1_solver.body_model import SMPL_JOINT_NAMES, BodyPose, local_rotations
 from lsr1_solver.conditioning import conditioned, whitened
 from lsr1_solver.keypoints import BODY_25
@@ -65,11 +73,13 @@ def test_a_frame_that_holds_something_does_not_feel_the_others() -> None:
     held = table(3)
     held[0, KNEE], held[1, ELBOW], held[2, 0] = 0.0, 0.2, 0.0
     asked = replace(problem(points), held=held)
-    together = fit_pose(asked, initial=start)
+    # To the very minimum: alone, a frame's held joint is no unknown, and the steps there are others.
+    exactly = LevenbergMarquardt(tolerance=1e-10)
+    together = fit_pose(asked, exactly, initial=start, max_iterations=200)
     for b in range(3):
         rows = slice(b, b + 1)
-        alone = fit_pose(asked.frames(rows), initial=start.frames(rows))
-        assert np.abs(posed_joints(BODY, alone.pose) - posed_joints(BODY, together.pose)[b]).max() < 2e-3
+        alone = fit_pose(asked.frames(rows), exactly, initial=start.frames(rows), max_iterations=200)
+        assert np.abs(posed_joints(BODY, alone.pose) - posed_joints(BODY, together.pose)[b]).max() < 2e-4
 
 
 def test_a_hint_holds_the_more_the_smaller_its_sigma() -> None:
