@@ -108,6 +108,15 @@ TABLES: tuple[RigTable, ...] = (
         sided=_UNREAL_LIMBS,
         sides=("l", "r"),
     ),
+    RigTable(
+        label="MPFB Default",
+        centre=("root", "spine04", "spine03", "spine02", "neck01", "head"),
+        sided=(
+            "upperleg01.*", "lowerleg01.*", "foot.*", "",
+            "clavicle.*", "upperarm01.*", "lowerarm01.*", "wrist.*",
+        ),
+        sides=("L", "R"),
+    ),
 )  # fmt: skip
 SMPL_LABEL = "SMPL"
 

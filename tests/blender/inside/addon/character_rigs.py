@@ -72,6 +72,23 @@ LAYOUTS: dict[str, tuple[Layout, tuple[str, str]]] = {
         ),
         ("l", "r"),
     ),
+    "MPFB Default": (
+        (
+            ("root", "", "pelvis"), ("spine05", "root", "pelvis>spine1 0.3"),
+            ("spine04", "spine05", "spine1"), ("spine03", "spine04", "spine2"), ("spine02", "spine03", "spine3"),
+            ("spine01", "spine02", "spine3>neck 0.5"), ("neck01", "spine01", "neck"),
+            ("neck02", "neck01", "neck>head 0.5"), ("head", "neck02", "head"), ("pelvis.*", "root", "pelvis"),
+            ("clavicle.*", "spine01", "collar"), ("shoulder01.*", "clavicle.*", "collar>shoulder 0.5"),
+            ("upperarm01.*", "shoulder01.*", "shoulder"),
+            ("upperarm02.*", "upperarm01.*", "shoulder>elbow 0.4"),
+            ("lowerarm01.*", "upperarm02.*", "elbow"), ("lowerarm02.*", "lowerarm01.*", "elbow>wrist 0.5"),
+            ("wrist.*", "lowerarm02.*", "wrist"), ("upperleg01.*", "pelvis.*", "hip"),
+            ("upperleg02.*", "upperleg01.*", "hip>knee 0.3"), ("lowerleg01.*", "upperleg02.*", "knee"),
+            ("lowerleg02.*", "lowerleg01.*", "knee>ankle 0.5"), ("foot.*", "lowerleg02.*", "ankle"),
+            ("toe1-1.*", "foot.*", "foot"),
+        ),
+        ("L", "R"),
+    ),
 }  # fmt: skip
 
 
