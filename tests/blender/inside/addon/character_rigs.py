@@ -75,7 +75,8 @@ LAYOUTS: dict[str, tuple[Layout, tuple[str, str]]] = {
     "MPFB Default": (
         (
             ("root", "", "pelvis"), ("spine05", "root", "pelvis>spine1 0.3"),
-            ("spine04", "spine05", "spine1"), ("spine03", "spine04", "spine2"), ("spine02", "spine03", "spine3"),
+            ("spine04", "spine05", "spine1"), ("spine03", "spine04", "spine2"),
+            ("spine02", "spine03", "spine3"),
             ("spine01", "spine02", "spine3>neck 0.5"), ("neck01", "spine01", "neck"),
             ("neck02", "neck01", "neck>head 0.5"), ("head", "neck02", "head"), ("pelvis.*", "root", "pelvis"),
             ("clavicle.*", "spine01", "collar"), ("shoulder01.*", "clavicle.*", "collar>shoulder 0.5"),
