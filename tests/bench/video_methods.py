@@ -33,7 +33,7 @@ PER_FRAME = "per-frame fit"
 PARABOLA = SavitzkyGolay(5, 2)
 REFERENCE = "Gauss-Newton"
 ITERATIONS = 60
-ADAM_ITERATIONS = 200
+ADAM_ITERATIONS = 100
 ADAM_RATES = (0.003, 0.01, 0.03, 0.1, 0.3)
 # A tuning takes the calmest of those whose PA-MPJPE is within this share of the best.
 AS_ACCURATE = 0.01

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import statistics
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
@@ -24,7 +24,7 @@ from lsr1_solver.training.clip_problems import SyntheticClip
 from lsr1_solver.view import person_view
 from tests.bench.hmr_methods import AnyMinimizer
 from tests.bench.table import Row
-from tests.bench.video_methods import REFERENCE, Method, clip_problem, minimizers
+from tests.bench.video_methods import REFERENCE, ClipScore, Method, clip_problem, minimizers, score_pose
 
 WITHIN = 0.01
 MOST_STEPS = 200
@@ -91,18 +91,22 @@ def _endless(one: AnyMinimizer) -> AnyMinimizer:
     return replace(one, tolerance=0.0) if isinstance(one, LearnedLBFGS | SR1) else one
 
 
-def peak_memory_mb(clip: SyntheticClip, methods: Sequence[Method]) -> Mapping[str, float]:
-    """The most that a process of its own takes to read the body and fit the clip, by method (on Linux)."""
-    found = {}
-    for method in methods:
-        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-            found[method.name] = pool.submit(_peak_mb, method, clip).result()
-    return found
+def run_apart(method: Method, clip: SyntheticClip) -> tuple[ClipScore, float]:
+    """One method on one clip in a process of its own, and the most memory, MB, that it takes (on Linux)."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(_run_here, method, clip).result()
 
 
-def _peak_mb(method: Method, clip: SyntheticClip) -> float:
+def _run_here(method: Method, clip: SyntheticClip) -> tuple[ClipScore, float]:
     body = load_body_model()
-    method.filter(body, method.fit(body, clip))
+    began = time.process_time()
+    pose = method.filter(body, method.fit(body, clip))
+    seconds = time.process_time() - began
+    peak = _peak_mb()
+    return score_pose(body, clip, pose, seconds), peak
+
+
+def _peak_mb() -> float:
     # Not getrusage: its peak begins with that of the process that started this one.
     status = Path("/proc/self/status").read_text(encoding="ascii")
     return int(re.findall(r"VmHWM:\s+(\d+) kB", status)[0]) / 1024
