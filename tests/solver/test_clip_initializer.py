@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from lsr1_solver.clip_initializer import (
+    CLIP_INITIALIZER,
     CLIP_INPUT_SIZE,
     ClipInitializer,
     clip_features,
@@ -198,3 +199,10 @@ def test_a_stills_initializer_is_refused() -> None:
         ClipInitializer({}, np.eye(1), {}).predict(
             np.zeros((2, 17, 2)), np.zeros((2, 17)), np.zeros((2, 3, 3)), 30.0
         )
+
+
+def test_the_shipped_file_is_small_and_says_what_it_is() -> None:
+    shipped = load_clip_initializer()
+    assert CLIP_INITIALIZER.stat().st_size < 3_000_000
+    assert "mocap.cs.cmu.edu" in str(shipped.metadata["sources"])
+    assert (np.sqrt(np.diag(shipped.covariance))[:72] < 1.2).all()
