@@ -19,7 +19,7 @@ from lsr1_solver.limits import SOFTNESS, limit_residual
 from lsr1_solver.rotation import axis_angle_to_matrix
 from lsr1_solver.view import person_view
 from tests.solver.bodies import random_body
-from tests.solver.moving_people import clip, motion
+from tests.solver.moving_bodies import clip, motion
 
 FRAMES = 7
 RANDOM = random_body()
