@@ -23,7 +23,7 @@ from lsr1_body_fit.lsr1_solver import SMPL_JOINT_NAMES, SMPL_PARENTS, BodyPose, 
 from lsr1_body_fit.lsr1_solver.rotation import axis_angle_to_matrix, geodesic_angle, matrix_to_axis_angle
 from mathutils import Matrix, Quaternion
 
-from tests.blender.inside.addon.test_transfer import choose, frames, moving_body
+from tests.blender.inside.addon.copies import choose, frames, moving_body
 from tests.shared import REPOSITORY
 
 _FINGERS = ("index", "middle", "pinky", "ring", "thumb")

@@ -1,89 +1,29 @@
-"""A body's motion on other rigs: same directions, same steps, nobody's work lost."""
-
-from collections.abc import Iterator
-from dataclasses import replace
-from itertools import pairwise
-from pathlib import Path
+"""A body's motion on other rigs: the same directions, the same steps."""
 
 import bpy
 import numpy as np
 import pytest
 from lsr1_body_fit.addon import body as bodies
 from lsr1_body_fit.addon.armature import read_pose
-from lsr1_body_fit.addon.keyframes import ensure_curves, insert_keyframes
 from lsr1_body_fit.addon.rig_mapping import mapping_of
 from lsr1_body_fit.addon.rig_tables import guess_bones
-from lsr1_body_fit.lsr1_solver import SMPL_JOINT_NAMES, BodyPose, load_body_model, posed_joints, rest_joints
 from lsr1_body_fit.lsr1_solver.rotation import axis_angle_to_matrix, geodesic_angle
 from mathutils import Matrix
 
 from tests.blender.inside.addon.character_rigs import LAYOUTS, Figure, character
-
-MODES = ("QUATERNION", "XYZ", "AXIS_ANGLE", "ZYX")
-LIMBS = [
-    [f"{side}_{joint}" for joint in chain]
-    for side in ("left", "right")
-    for chain in (("hip", "knee", "ankle"), ("shoulder", "elbow", "wrist"))
-]
-FIGURES = {
-    "t_pose": Figure(),
-    "a_pose": Figure(arm_down=47, size=0.7, toes_out=0),
-    "bent": Figure(arm_down=40, elbow=35, legs_out=12, thigh=0.45, shin=0.38, hip_width=0.22),
-}
-
-
-def moving_body(count: int = 3, seed: int = 0) -> bpy.types.Object:
-    """A body that turns, walks and swings all its joints."""
-    rng = np.random.default_rng(seed)
-    body = bodies.add_body(bpy.context)
-    pose = BodyPose(
-        rng.normal(scale=0.4, size=(count, 3)),
-        rng.normal(scale=0.35, size=(count, 23, 3)),
-        np.zeros((count, 10)),
-        rng.normal(scale=0.5, size=(count, 3)),
-    )
-    insert_keyframes(body, pose, range(1, count + 1))
-    return body
-
-
-def choose(rig: bpy.types.Object, last: int = 3) -> None:
-    bpy.context.scene.lsr1.copy_target = rig
-    rig.lsr1_copy.first, rig.lsr1_copy.last = 1, last
-
-
-def frames(last: int = 3) -> Iterator[int]:
-    for frame in range(1, last + 1):
-        bpy.context.scene.frame_set(frame)
-        yield frame
-
-
-def head(rig: bpy.types.Object, bone: str) -> np.ndarray:
-    return np.array(rig.matrix_world @ rig.pose.bones[bone].head)
-
-
-def axes(rig: bpy.types.Object, bone: str) -> np.ndarray:
-    """How a bone is turned in the world from its rest."""
-    rest = rig.matrix_world @ rig.data.bones[bone].matrix_local
-    posed = rig.matrix_world @ rig.pose.bones[bone].matrix
-    return np.array(posed.to_3x3().normalized()) @ np.array(rest.to_3x3().normalized()).T
-
-
-def degrees_between(a: np.ndarray, b: np.ndarray) -> float:
-    cosine = a @ b / np.linalg.norm(a) / np.linalg.norm(b)
-    return float(np.degrees(np.arccos(np.clip(cosine, -1, 1))))
-
-
-def worst_limb(body: bpy.types.Object, rig: bpy.types.Object, bones: dict[str, str]) -> float:
-    """The largest angle between the body's limbs and the rig's, degrees."""
-    return max(
-        degrees_between(head(body, b) - head(body, a), head(rig, bones[b]) - head(rig, bones[a]))
-        for chain in LIMBS
-        for a, b in pairwise(chain)
-    )
-
-
-def poses(rig: bpy.types.Object) -> np.ndarray:
-    return np.array([np.array(bone.matrix) for bone in rig.pose.bones])
+from tests.blender.inside.addon.copies import (
+    FIGURES,
+    MODES,
+    axes,
+    choose,
+    degrees_between,
+    frames,
+    head,
+    mapping,
+    moving_body,
+    standing_on_one_foot,
+    worst_limb,
+)
 
 
 @pytest.mark.parametrize("kind", LAYOUTS)
@@ -180,23 +120,6 @@ def test_a_copy_of_the_body_with_other_rolls_takes_exactly_its_pose(seed: int) -
         assert np.abs(head(copy, "left_ankle") - head(body, "left_ankle")).max() < 1e-4
 
 
-def standing_on_one_foot(count: int) -> bpy.types.Object:
-    """A body that rolls over its left foot, which stands still: hips turn, thigh and knee swing."""
-    body = bodies.add_body(bpy.context)
-    t = np.linspace(-1, 1, count)
-    root, local = np.zeros((count, 3)), np.zeros((count, 23, 3))
-    root[:, 1] = 0.15 * t
-    local[:, 0, 0] = 0.4 * t - 0.2
-    local[:, 3, 0] = 0.45 - 0.4 * np.cos(2 * t)
-    local[:, 1, 0], local[:, 4, 0] = -0.9, 1.4
-    pose = BodyPose(root, local, np.zeros((count, 10)), np.zeros((count, 3)))
-    ankle = SMPL_JOINT_NAMES.index("left_ankle")
-    ankles = posed_joints(load_body_model(), pose)[:, ankle]
-    stands = rest_joints(load_body_model(), pose.betas[:1])[:, ankle]
-    insert_keyframes(body, replace(pose, transl=stands - ankles), range(1, count + 1))
-    return body
-
-
 @pytest.mark.parametrize("figure", FIGURES)
 def test_a_foot_that_stands_still_stands_still_on_the_floor(figure: str) -> None:
     body = standing_on_one_foot(7)
@@ -250,154 +173,3 @@ def test_feet_of_a_body_of_another_size_take_the_same_steps() -> None:
             theirs.append(head(copy, f"{foot}_ankle"))
         assert np.allclose(np.diff(theirs, axis=0), 0.6 * np.diff(ours, axis=0), atol=1e-4)
         assert np.allclose(np.array(theirs)[:, 2], 0.6 * np.array(ours)[:, 2], atol=1e-4)
-
-
-@pytest.mark.parametrize("kind", LAYOUTS)
-def test_live_is_what_is_baked_and_goes_without_a_trace(kind: str) -> None:
-    moving_body()
-    rig = character(kind, FIGURES["bent"], seed=3, centimetres=kind == "Mixamo", modes=MODES)
-    rig.location = (0.5, 0.2, 0.0)
-    theirs = rig.pose.bones[mapping(rig)["left_wrist"]].constraints.new("LIMIT_ROTATION")
-    theirs.name = "LSR1 Copy"
-    choose(rig)
-    assert bpy.ops.lsr1.copy_motion() == {"FINISHED"}
-    baked = [poses(rig) for _ in frames()]
-    bpy.context.scene.frame_set(1)
-    rig.animation_data_clear()
-    for bone in rig.pose.bones:
-        bone.matrix_basis.identity()
-    before = set(bpy.data.objects), set(bpy.data.armatures)
-    assert bpy.ops.lsr1.follow_live() == {"FINISHED"}
-    # Again: it does not follow twice.
-    assert bpy.ops.lsr1.follow_live() == {"FINISHED"}
-    assert len(set(bpy.data.objects) - before[0]) == 1
-    unit = 100 if kind == "Mixamo" else 1
-    for frame, wanted in zip(frames(), baked, strict=True):
-        assert np.abs(poses(rig)[:, :3, :3] - wanted[:, :3, :3]).max() < 1e-4, frame
-        assert np.abs(poses(rig)[:, :3, 3] - wanted[:, :3, 3]).max() < 1e-4 * unit
-    assert bpy.ops.lsr1.stop_live() == {"FINISHED"}
-    assert (set(bpy.data.objects), set(bpy.data.armatures)) == before
-    left = [constraint for bone in rig.pose.bones for constraint in bone.constraints]
-    assert left == [theirs]
-
-
-def mapping(rig: bpy.types.Object) -> dict[str, str]:
-    return guess_bones(rig.data.bones.keys())[1]
-
-
-def test_the_earlier_action_stays_and_the_scene_is_as_it_was() -> None:
-    moving_body()
-    rig = character("Mixamo", Figure())
-    curves = ensure_curves(rig, "Theirs")
-    curve = curves.new('pose.bones["Hips"].location', index=0)
-    curve.keyframe_points.insert(1, 0.5)
-    theirs = rig.animation_data.action
-    choose(rig)
-    scene = bpy.context.scene
-    scene.frame_set(17)
-    active = bpy.context.view_layer.objects.active
-    assert bpy.ops.lsr1.copy_motion() == {"FINISHED"}
-    assert scene.frame_current == 17 and bpy.context.view_layer.objects.active == active
-    first = rig.animation_data.action
-    assert first != theirs and theirs.use_fake_user
-    assert [tuple(point.co) for point in curve.keyframe_points] == [(1.0, 0.5)]
-    assert bpy.ops.lsr1.copy_motion() == {"FINISHED"}
-    assert rig.animation_data.action not in (first, theirs) and first.use_fake_user
-
-
-def test_what_is_chosen_by_hand_is_used_and_saved_with_the_file(tmp_path: Path) -> None:
-    body = moving_body()
-    rig = character("Mixamo", Figure(arm_down=40), seed=4)
-    for joint, bone in (("left_shoulder", "LeftArm"), ("left_hip", "LeftUpLeg"), ("pelvis", "Hips")):
-        rig.data.bones[bone].name = f"Some {joint}"
-    choose(rig)
-    assert rig.lsr1_copy.kind == "Mixamo"
-    with pytest.raises(RuntimeError, match="no bone for pelvis, left hip: choose"):
-        bpy.ops.lsr1.copy_motion()
-    for joint in ("left_shoulder", "left_hip", "pelvis"):
-        rig.lsr1_copy.joints[joint].bone = f"Some {joint}"
-    names = body.name, rig.name
-    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "file.blend"))
-    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "file.blend"))
-    body, rig = (bpy.data.objects[name] for name in names)
-    assert bpy.context.scene.lsr1.copy_target == rig
-    assert bpy.ops.lsr1.copy_motion() == {"FINISHED"}
-    for _ in frames():
-        assert worst_limb(body, rig, mapping_of(rig)) < 0.05
-    assert bpy.ops.lsr1.guess_bones() == {"FINISHED"}
-    assert not rig.lsr1_copy.joints["pelvis"].bone
-
-
-def test_what_cannot_be_copied_says_why() -> None:
-    rig = character("Mixamo", Figure())
-    scene = bpy.context.scene
-    for operation in (bpy.ops.lsr1.copy_motion, bpy.ops.lsr1.follow_live):
-        with pytest.raises(RuntimeError, match="Choose the rig"):
-            operation()
-    choose(rig)
-    with pytest.raises(RuntimeError, match="Select the body"):
-        bpy.ops.lsr1.copy_motion()
-    moving_body()
-    joints = rig.lsr1_copy.joints
-    joints["left_wrist"].bone = "RightHand"
-    with pytest.raises(RuntimeError, match="RightHand is chosen for left wrist and for right wrist"):
-        bpy.ops.lsr1.copy_motion()
-    joints["left_wrist"].bone = "Nobody"
-    with pytest.raises(RuntimeError, match="has no bone Nobody"):
-        bpy.ops.lsr1.copy_motion()
-    joints["left_wrist"].bone = ""
-    rig.lsr1_copy.last = 0
-    with pytest.raises(RuntimeError, match="before the first"):
-        bpy.ops.lsr1.copy_motion()
-    rig.lsr1_copy.last = 3
-    rig.scale = (1, 2, 1)
-    bpy.context.view_layer.update()
-    with pytest.raises(RuntimeError, match="unevenly"):
-        bpy.ops.lsr1.copy_motion()
-    rig.scale = (1, 1, 1)
-    bone = rig.data.bones["Hips"]
-    bone.use_local_location = False
-    with pytest.raises(RuntimeError, match="Local Location"):
-        bpy.ops.lsr1.follow_live()
-    bone.use_local_location = True
-    rig.data.bones["LeftLeg"].use_inherit_rotation = False
-    with pytest.raises(RuntimeError, match="LeftLeg does not inherit"):
-        bpy.ops.lsr1.follow_live()
-    with pytest.raises(RuntimeError, match="follows nobody"):
-        bpy.ops.lsr1.stop_live()
-    scene.lsr1.copy_target = None
-    with pytest.raises(RuntimeError, match="Choose the rig"):
-        bpy.ops.lsr1.guess_bones()
-
-
-def test_in_the_rigs_pose_mode_nothing_is_left_or_unselected() -> None:
-    moving_body()
-    rig = character("Mixamo", Figure(arm_down=45))
-    choose(rig)
-    bpy.context.view_layer.objects.active = rig
-    bpy.ops.object.mode_set(mode="POSE")
-    chosen = rig.data.bones["LeftArm"]
-    rig.data.bones.active = chosen
-    for operation in (bpy.ops.lsr1.follow_live, bpy.ops.lsr1.stop_live, bpy.ops.lsr1.copy_motion):
-        assert operation() == {"FINISHED"}
-        assert rig.mode == "POSE" and bpy.context.view_layer.objects.active == rig
-        assert rig.data.bones.active == chosen
-    assert not any(len(bone.constraints) for bone in rig.pose.bones)
-
-
-def test_one_undo_takes_the_copy_back_and_one_the_live_rig() -> None:
-    moving_body()
-    rig = character("Mixamo", Figure())
-    choose(rig)
-    name, before = rig.name, len(bpy.data.objects)
-    bpy.ops.ed.undo_push(message="before")
-    assert bpy.ops.lsr1.copy_motion("EXEC_DEFAULT", True) == {"FINISHED"}
-    assert bpy.data.objects[name].animation_data.action
-    assert bpy.ops.lsr1.follow_live("EXEC_DEFAULT", True) == {"FINISHED"}
-    assert len(bpy.data.objects) == before + 1
-    bpy.ops.ed.undo()
-    assert len(bpy.data.objects) == before and bpy.data.objects[name].animation_data.action
-    assert not any(len(bone.constraints) for bone in bpy.data.objects[name].pose.bones)
-    bpy.ops.ed.undo()
-    data = bpy.data.objects[name].animation_data
-    assert data is None or data.action is None

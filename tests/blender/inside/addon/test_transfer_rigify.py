@@ -11,7 +11,7 @@ from lsr1_body_fit.addon.keyframes import ensure_curves
 from lsr1_body_fit.addon.rig_mapping import mapping_of
 from lsr1_body_fit.lsr1_solver.rotation import geodesic_angle
 
-from tests.blender.inside.addon.test_transfer import (
+from tests.blender.inside.addon.copies import (
     axes,
     choose,
     frames,
