@@ -19,7 +19,9 @@ from hands import (
     open_tab,
     picture,
     press,
+    region_of,
     scroll_to_end,
+    view,
 )
 
 MODULE = "bl_ext.user_default.lsr1_body_fit"
@@ -126,8 +128,53 @@ def fitted() -> Iterator[float]:
     assert body() is None, "undo does not take the take away"
 
 
+COLOURS = ((1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 0), (1, 0, 1))
+
+
+def colour_in_the_middle() -> tuple[int, ...]:
+    """Of the camera's picture as it is on the screen, rounded to 0 and 1."""
+    picture("sequence")
+    shot = bpy.data.images.load(str(WORK / "sequence.png"))
+    width, height = shot.size
+    pixels = np.empty(width * height * 4, dtype=np.float32)
+    shot.pixels.foreach_get(pixels)
+    _, area = view()
+    region = region_of(area, "WINDOW")
+    frame = sys.modules[f"{MODULE}.addon.overlay"].camera_frame(
+        bpy.context.scene, region, area.spaces.active.region_3d, (64, 36)
+    )
+    x, y = frame.to_region(np.array([16.0, 12.0]))
+    found = pixels.reshape(height, width, 4)[round(region.y + y), round(region.x + x), :3]
+    bpy.data.images.remove(shot)
+    return tuple((found > 0.4).astype(int).tolist())
+
+
+def sequence_agrees() -> Iterator[float]:
+    """A numbered sequence shows, at the frame where its keypoints are put, the file with that number."""
+    folder = WORK / "sequence"
+    folder.mkdir()
+    for number, colour in enumerate(COLOURS, start=1001):
+        image = bpy.data.images.new("frame", 64, 36)
+        image.pixels.foreach_set(np.tile(np.array([*colour, 1.0], dtype=np.float32), 64 * 36))
+        image.filepath_raw, image.file_format = str(folder / f"shot_{number}.png"), "PNG"
+        image.save()
+        bpy.data.images.remove(image)
+    scene = bpy.context.scene
+    bpy.ops.lsr1.clear_keypoints()
+    bpy.ops.lsr1.open_picture(filepath=str(folder / "shot_1003.png"), sequence=True)
+    footage = sys.modules[f"{MODULE}.addon.footage"]
+    background = footage.moving_picture(scene)
+    # Starts so far apart that Blender shows no texture of another one's frame.
+    for start, offset in ((1001, 0), (1, 0), (21, 2), (41, 1)):
+        background.clip.frame_start, background.clip.frame_offset = start, offset
+        for number in range(1001 + offset, 1006):
+            scene.frame_set(footage.scene_frame_of(background, number))
+            yield REDRAW
+            assert colour_in_the_middle() == COLOURS[number - 1001], (start, offset, number)
+
+
 def steps() -> Iterator[float]:
-    for part in (prepared, cancelled, kept_so_far, fitted):
+    for part in (prepared, cancelled, kept_so_far, fitted, sequence_agrees):
         print(part.__name__, flush=True)
         yield from part()
 
