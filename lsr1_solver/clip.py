@@ -16,12 +16,14 @@ import numpy as np
 
 from .body_model import BodyPose
 from .clip_base import minimise_clip
-from .clip_motion import ClipMotion, clip_axes, motion_of, read_clip
+from .clip_motion import ClipMotion, clip_axes, motion_of, read_clip, rough_height
 from .clip_problem import COMMON_RATE, clip_problem
+from .cuts import jump_cuts, stray_frames
 from .errors import FitError
 from .fit_state import ClipFindings, FitState, FitStatus
 from .hypotheses import OUTLIER
 from .minimizer import Minimizer, MinimizerState
+from .side_swaps import side_swaps
 from .starts import NEAREST_START
 from .view import PersonView, Start
 
@@ -125,13 +127,22 @@ def fit_clip(
 
 
 def _prepared(view: PersonView, minimizer: Minimizer[MinimizerState], max_iterations: int) -> _Clip:
-    """Every frame read."""
+    """Strays left out, cuts found, sides put right where they were exchanged, and every frame read."""
     problem = view.problem
     if problem.initializer is None:
         raise FitError("a clip is fitted from the initializer's reading: leave the problem its initializer")
-    reading = read_clip(view, problem.initializer)
-    cuts = unsure = np.zeros(len(view.turn), dtype=bool)
-    return _Clip(view, reading, cuts, unsure, minimizer, max_iterations)
+    rate, names = problem.frame_rate or COMMON_RATE, view.chain.landmarks
+    shown = problem.keypoints.xy[:, problem.usable]
+    height = rough_height(shown, view.confidence)
+    stray = stray_frames(shown, view.confidence, height, rate, names)
+    view = view.without(np.repeat(stray[:, None], len(names), axis=1))
+    cuts = jump_cuts(shown, view.confidence, height, rate, names)
+    swaps = side_swaps(shown, view.confidence, names, height, rate, cuts)
+    exchanged = np.flatnonzero(swaps.swapped.any(axis=1))
+    for order in np.unique(swaps.order[exchanged], axis=0):
+        view = view.reordered(exchanged[np.all(swaps.order[exchanged] == order, axis=1)], order)
+    reading = read_clip(view, cuts)
+    return _Clip(view, reading, cuts, swaps.unsure, minimizer, max_iterations)
 
 
 def _solve(

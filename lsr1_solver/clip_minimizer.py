@@ -27,7 +27,7 @@ CLIP_STEPS = Path(__file__).resolve().parents[1] / "assets" / "clip_steps.npz"
 LARGEST_LOG_STEP = 1.0
 # Frequencies, as shares of the highest, at which a kind of unknown is parted: drift, motion, tremor.
 PARTINGS = (0.04, 0.2)
-FEATURES = 11
+FEATURES = 10
 # A trial point that raises the energy shortens the next step to this; success lengthens it again.
 SHRINK, GROWTH = 0.3, 3.0
 # A pair says nothing about curvature when it is this close to orthogonal (Nocedal & Wright 2006, eq. 6.26).
@@ -67,12 +67,9 @@ class Kinds:
         """The products of two vectors, kind by kind. -> [n, 4]: three parts, and the shape in every row."""
         count = self.unknowns * self.frames
         rows_a, rows_b = (v[:count].reshape(self.unknowns, self.frames) for v in (a, b))
-        parts = [
-            np.einsum("nt,nt->n", rows_a[:, i:j], rows_b[:, i:j])
-            for i, j in zip(self.edges[:-1], self.edges[1:], strict=True)
-        ]
-        shape = np.full(self.unknowns, a[count:] @ b[count:])
-        return np.stack([*parts, shape], axis=1).astype(np.float64)
+        parts = np.add.reduceat(rows_a * rows_b, self.edges[:-1], axis=1)
+        shape = np.full((self.unknowns, 1), a[count:] @ b[count:])
+        return np.concatenate([parts, shape], axis=1).astype(np.float64)
 
     def scaled(self, v: np.ndarray, factor: np.ndarray) -> np.ndarray:
         """A vector times a factor for each kind; ``factor`` [n, 4]."""
@@ -99,7 +96,6 @@ class ClipState:
     pairs: tuple[tuple[np.ndarray, np.ndarray], ...]
     gram: np.ndarray
     step: np.ndarray | None
-    last_gradient: np.ndarray | None
     iteration: int
     shrink: float
 
@@ -119,7 +115,7 @@ class LearnedLBFGS:
     def init(self, objective: Energy, z: np.ndarray) -> ClipState:
         """Evaluate the start."""
         energy, gradient = objective.energy_and_gradient(z)
-        return ClipState(z, energy, np.isnan(energy), gradient, (), np.zeros((0, 0)), None, None, 0, 1.0)
+        return ClipState(z, energy, np.isnan(energy), gradient, (), np.zeros((0, 0)), None, 0, 1.0)
 
     def step(self, objective: Energy, state: ClipState) -> ClipState:
         """One evaluation: kept if it lowers the energy, and its pair in any case."""
@@ -148,7 +144,6 @@ class LearnedLBFGS:
             pairs,
             gram,
             move,
-            g,
             state.iteration + 1,
             min(1.0, GROWTH * state.shrink) if better else SHRINK * state.shrink,
         )
@@ -209,11 +204,8 @@ def features(kinds: Kinds, state: ClipState, direction: np.ndarray) -> np.ndarra
     """What the network sees of every kind. -> [n, 4, FEATURES]."""
     g = state.gradient[0]
     step = np.zeros_like(g) if state.step is None else state.step
-    before = np.zeros_like(g) if state.last_gradient is None else state.last_gradient
-    dd, gg, ss, bb = (kinds.dots(v, v) + _TINY for v in (direction, g, step, before))
-    dg, ds, gs, gb = (
-        kinds.dots(a, b) for a, b in ((direction, g), (direction, step), (g, step), (g, before))
-    )
+    dd, gg, ss = (kinds.dots(v, v) + _TINY for v in (direction, g, step))
+    dg, ds, gs = (kinds.dots(a, b) for a, b in ((direction, g), (direction, step), (g, step)))
     known = 0.0 if state.step is None else 1.0
     whole = np.array([known, min(state.iteration, 8) / 8, np.log(state.shrink) / 2])
     own = np.stack(
@@ -223,7 +215,6 @@ def features(kinds: Kinds, state: ClipState, direction: np.ndarray) -> np.ndarra
             dg / np.sqrt(dd * gg),
             known * ds / np.sqrt(dd * ss),
             known * gs / np.sqrt(gg * ss),
-            known * gb / np.sqrt(gg * bb),
             known * np.clip(np.log(ss / dd) / 4, -2, 2),
         ],
         axis=-1,

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
 from .body_model import BodyPose
+from .clip_initializer import load_clip_initializer
 from .cosine_transform import cosine_transform, inverse_cosine_transform
-from .initializer import Initializer
+from .initializer_input import arrange_input
 from .rotation import (
     axis_angle_to_matrix,
     matrix_to_axis_angle,
@@ -16,11 +18,13 @@ from .rotation import (
     quaternion_to_axis_angle,
     six_d_to_matrix,
 )
-from .starts import initializer_start
+from .starts import start_of
 from .view import PersonView
 
 # The points of the feet that may stand still.
 FEET = ("left_heel", "left_big_toe", "right_heel", "right_big_toe")
+# The frame rate at which weights count once a frame, hertz.
+COMMON_RATE = 30.0
 # What is faster than this is no part of the path of root and pelvis, hertz.
 PATH_FREQUENCY = 1.5
 
@@ -86,16 +90,37 @@ def clip_axes(view: PersonView) -> tuple[np.ndarray, np.ndarray]:
     return to_world[:, :3, :3] @ back, to_world[:, :3, 3]
 
 
-def read_clip(view: PersonView, initializer: Initializer) -> ClipMotion:
-    """A pose for every frame, each read on its own; those without keypoints lie between their neighbours."""
-    start = initializer_start(view, initializer, np.arange(len(view.turn)))
-    known = view.problem.fitted_frames
+def read_clip(view: PersonView, cuts: np.ndarray | None = None) -> ClipMotion:
+    """A pose for every frame, read with a moment before and after it; what is not seen lies in between.
+
+    ``cuts`` [T] is set where a new take begins: nothing is read across.
+    """
+    reader, count = load_clip_initializer(), len(view.turn)
+    target, confidence = arrange_input(view.chain.landmarks, view.target, view.confidence)
+    shared = np.swapaxes(clip_axes(view)[0], -1, -2)
+    edges = [0, *(() if cuts is None else np.flatnonzero(cuts[1:]) + 1), count]
+    takes = [slice(begin, end) for begin, end in itertools.pairwise(edges)]
+    rate = view.problem.frame_rate or COMMON_RATE
+    read = [reader.predict(target[take], confidence[take], shared[take], rate) for take in takes]
+    rotations, betas = (np.concatenate(parts) for parts in zip(*read, strict=True))
+    start = start_of(view, np.arange(count), rotations, betas, reader.covariance)
+    known = view.problem.fitted_frames & np.any(view.confidence > 0, axis=1)
     motion = _motion(view, start.centre, start.pelvis, start.betas[known].mean(axis=0))
     if known.all():
         return motion
     flat = np.moveaxis(motion.rotations[..., :2], -1, -2).reshape(len(known), -1)
     rotations = six_d_to_matrix(between(flat.T, known).T.reshape(len(known), -1, 6))
     return replace(motion, rotations=rotations, pelvis=between(motion.pelvis.T, known).T)
+
+
+def rough_height(xy: np.ndarray, confidence: np.ndarray) -> np.ndarray:
+    """The longer side of the box about each frame's keypoints, pixels [T]; NaN where none are seen.
+
+    ``xy`` [T, K, 2] pixels; ``confidence`` [T, K].
+    """
+    seen = (confidence > 0)[..., None]
+    size = np.where(seen, xy, -np.inf).max(axis=1) - np.where(seen, xy, np.inf).min(axis=1)
+    return np.where(seen.any(axis=(1, 2)), size.max(axis=1), np.nan)
 
 
 def motion_of(view: PersonView, pose: BodyPose) -> ClipMotion:

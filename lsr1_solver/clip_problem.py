@@ -12,8 +12,10 @@ import numpy as np
 
 from .body_model import JOINT_COUNT, SMPL_JOINT_NAMES
 from .clip_chain import clip_chain
-from .clip_motion import FEET, ClipMotion, clip_axes, low_pass, motion_of, smooth_rotations
+from .clip_initializer import load_clip_initializer
+from .clip_motion import COMMON_RATE, FEET, ClipMotion, clip_axes, low_pass, motion_of, smooth_rotations
 from .clip_objective import Anchors, ClipObjective, Kept, Lens, Temporal
+from .contacts import find_contacts
 from .cosine_transform import cosine_transform, inverse_cosine_transform
 from .kinematics import BETAS_START, PELVIS, ROTATION_SIZE, keypoint_chain
 from .motion_prior import MotionPrior, load_motion_prior
@@ -21,8 +23,6 @@ from .rotation import axis_angle_to_matrix, continuous_axis_angle, matrix_to_axi
 from .starts import NEAREST_START
 from .view import PersonView
 
-# The frame rate at which the weights below count once a frame.
-COMMON_RATE = 30.0
 # Of neighbouring frames' keypoints much of the noise is the same: each says less than a still's.
 DATA_WEIGHT, DELTA = 0.3, 1.0
 PRIOR_WEIGHT, VELOCITY_WEIGHT, ACCELERATION_WEIGHT, SHAPE_WEIGHT = 0.1, 0.05, 0.5, 10.0
@@ -86,9 +86,15 @@ class ClipProblem:
         )
 
     def contacts(self, motion: ClipMotion) -> np.ndarray:
-        """Which of the feet's points stand still, [T, 4]."""
+        """Which of the feet's points stand still, [T, 4]: as the problem says, or found in the motion."""
         given = self.view.problem.contacts
-        return motion.contacts if given is None else given
+        if given is not None:
+            return given
+        up = np.array([0.0, 1.0, 0.0])
+        if self.view.problem.camera_to_world is None:
+            # Where people's heads are, in the mean, is up, as far as a camera that nobody levelled can tell.
+            up = motion.rotations[:, 0, :, 1].mean(axis=0)
+        return find_contacts(motion.feet, up, self.rate, eye=clip_axes(self.view)[1])
 
     def anchors(self, motion: ClipMotion, contacts: np.ndarray) -> Anchors:
         """Standing points held at their mean place over each contact, and what the problem's pins say."""
@@ -130,8 +136,8 @@ class ClipProblem:
 
 def clip_problem(view: PersonView, reading: ClipMotion, motion: MotionPrior | None = None) -> ClipProblem:
     """The clip as one problem in single precision, about the smoothed reading."""
+    error = load_clip_initializer().covariance
     problem, motion = view.problem, motion or load_motion_prior()
-    assert problem.initializer is not None
     rate = problem.frame_rate or COMMON_RATE
     root = smooth_rotations(reading.rotations[:, 0], rate)
     mean = np.concatenate([np.eye(3)[None], problem.prior.mean_rotations])
@@ -139,7 +145,7 @@ def clip_problem(view: PersonView, reading: ClipMotion, motion: MotionPrior | No
     origin = low_pass(x, rate)
     free = _free_rows(view)
     origin[free[free < ROTATION_SIZE]] = 0
-    basis, velocity, acceleration = _coordinates(view, reading, problem.initializer.covariance, motion, free)
+    basis, velocity, acceleration = _coordinates(view, reading, error, motion, free)
     inward = np.linalg.inv(basis[free])
     weights, duration = problem.weights, COMMON_RATE / rate
     temporal = Temporal(
@@ -156,7 +162,7 @@ def clip_problem(view: PersonView, reading: ClipMotion, motion: MotionPrior | No
         origin,
         basis,
         reading.betas,
-        np.linalg.cholesky(problem.initializer.covariance[shapes, shapes]),
+        np.linalg.cholesky(error[shapes, shapes]),
         _lens(view, reading, DATA_WEIGHT * duration),
         temporal,
         prior,

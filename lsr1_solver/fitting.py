@@ -11,7 +11,7 @@ import numpy as np
 
 from .body_model import BodyPose
 from .clip import fit_clip
-from .clip_minimizer import LearnedLBFGS
+from .clip_minimizer import load_clip_minimizer
 from .errors import FitError
 from .fit_state import FitState, FitStatus
 from .hypotheses import CONVINCING, DROPPED_COST, SUSPICIOUS, SWAPPED_LIMBS, exchanged, outliers
@@ -89,7 +89,7 @@ def fit(
         view = replace(view, kept=initial)
     if problem.frame_rate is not None and problem.weights.temporal > 0:
         # What has learned from stills gives way to its like that has learned from clips.
-        of_clips = LearnedLBFGS() if isinstance(chosen, LearnedSR1) else chosen
+        of_clips = load_clip_minimizer() if isinstance(chosen, LearnedSR1) else chosen
         # Cast: the minimizer is only given states of its own making.
         clip_minimizer = cast("Minimizer[MinimizerState]", of_clips)
         yield (yield from fit_clip(view, clip_minimizer, max_iterations, initial))

@@ -72,11 +72,18 @@ def initializer_start(view: PersonView, initializer: Initializer, frames: np.nda
     """
     target, confidence = arrange_input(view.chain.landmarks, view.target[frames], view.confidence[frames])
     rotations, betas = initializer.predict(target, confidence)
+    return start_of(view, frames, rotations, betas, initializer.covariance)
+
+
+def start_of(
+    view: PersonView, frames: np.ndarray, rotations: np.ndarray, betas: np.ndarray, covariance: np.ndarray
+) -> Start:
+    """A start at rotations [F, 24, 3, 3] and betas [F, S] that were read off the keypoints, put in place."""
     betas = betas[:, : view.chain.shape_count]
     pelvis, valid = _place(view, frames, _about_pelvis(view, rotations, betas))
     pelvis = np.where(valid[:, None], pelvis, USUAL_DISTANCE * AHEAD)
-    covariance = initializer.covariance[: view.chain.size, : view.chain.size]
-    return Start(frames, rotations, pelvis, betas, -pelvis[:, 2], covariance)
+    size = view.chain.size
+    return Start(frames, rotations, pelvis, betas, -pelvis[:, 2], covariance[:size, :size])
 
 
 def prior_covariance(view: PersonView) -> np.ndarray:

@@ -205,11 +205,11 @@ class ClipStepsConfig:
     hidden: int = 24
     clips: int = 160
     rate: float = 30.0
-    frames: tuple[int, int] = (40, 120)
-    bad_starts: float = 0.25
-    steps: int = 300
-    batch: int = 6
-    unroll: int = 10
+    frames: tuple[int, int] = (60, 240)
+    bad_starts: float = 0.15
+    steps: int = 400
+    batch: int = 4
+    unroll: int = 18
     learning_rate: float = 6e-3
     floor: float = 0.003
 

@@ -83,7 +83,7 @@ def _training_clip(
     problem: FitProblem, initializer: Initializer, bad: bool, random: np.random.Generator
 ) -> TrainingClip:
     view = person_view(problem)
-    made = clip_problem(view, read_clip(view, initializer))
+    made = clip_problem(view, read_clip(view))
     start = made.start
     if bad:  # a slow drift off the reading
         y, b = made.objective.split(start)

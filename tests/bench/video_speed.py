@@ -55,7 +55,7 @@ def course(body: BodyModel, clip: SyntheticClip) -> Course:
     problem = clip_problem(body, clip, clip.frame_rate)
     assert problem.initializer is not None
     view = person_view(problem)
-    posed = clip_in_coordinates(view, read_clip(view, problem.initializer))
+    posed = clip_in_coordinates(view, read_clip(view))
     *_, last = minimise_clip(posed.objective, posed.start, minimizers()[REFERENCE], MOST_STEPS)
     energy = float(posed.objective.energy_and_gradient(last)[0][0])
     return Course(posed.objective, posed.start, (1 + WITHIN) * energy)

@@ -13,7 +13,6 @@ from lsr1_solver.clip_motion import read_clip
 from lsr1_solver.clip_objective import Anchors, ClipObjective, Kept, Lens, Temporal
 from lsr1_solver.clip_problem import clip_problem
 from lsr1_solver.cosine_transform import cosine_transform, inverse_cosine_transform
-from lsr1_solver.initializer import load_initializer
 from lsr1_solver.kinematics import keypoint_chain, pose_chain, pull_back, row_jacobian
 from lsr1_solver.limits import SOFTNESS, limit_residual
 from lsr1_solver.rotation import axis_angle_to_matrix
@@ -41,7 +40,7 @@ def doubled(part: object) -> object:
 def small_clip(frames: int = FRAMES) -> tuple[ClipObjective, np.ndarray]:
     """A real clip's objective in double precision, and a point off its start."""
     view = person_view(clip(motion(frames)[1], noise=4.0))
-    made = clip_problem(view, read_clip(view, load_initializer()))
+    made = clip_problem(view, read_clip(view))
     objective = doubled(made.objective)
     assert isinstance(objective, ClipObjective)
     rng = np.random.default_rng(0)
