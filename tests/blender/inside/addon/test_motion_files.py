@@ -2,6 +2,7 @@
 
 import json
 import struct
+from collections.abc import Sequence
 from pathlib import Path
 
 import bpy
@@ -44,11 +45,13 @@ def in_blender(joints: np.ndarray) -> np.ndarray:
     return np.stack([x, -z, y], axis=-1)
 
 
-def seen(armature: bpy.types.Object, frames: range, names: tuple[str, ...] = SMPL_JOINT_NAMES) -> np.ndarray:
-    """Every joint's place in the world at scene frames. [N, 24, 3]."""
+def seen(
+    armature: bpy.types.Object, frames: Sequence[float], names: tuple[str, ...] = SMPL_JOINT_NAMES
+) -> np.ndarray:
+    """Every joint's place in the world at scene frames, fractions and all. [N, 24, 3]."""
     places = []
     for frame in frames:
-        bpy.context.scene.frame_set(frame)
+        bpy.context.scene.frame_set(int(frame), subframe=frame - int(frame))
         places.append(bone_heads(armature, names))
     return np.stack(places)
 
@@ -219,12 +222,14 @@ def test_fbx_is_read_back(tmp_path: Path) -> None:
     read = imported_armature(bpy.ops.import_scene.fbx, tmp_path / "out.fbx", anim_offset=0.0)
     assert abs(scene_rate(bpy.context.scene) - rate) < 1e-3
     np.testing.assert_allclose(read.matrix_world.to_scale(), [1, 1, 1], atol=1e-5)
-    first = round(read.animation_data.action.frame_range[0])
-    assert np.abs(seen(read, range(first, first + COUNT)) - expected).max() < 1e-3
+    # Blender's importer takes the file's seconds for frames of a whole rate.
+    frames = (np.arange(1, COUNT + 1) / rate * bpy.context.scene.render.fps).tolist()
+    np.testing.assert_allclose(read.animation_data.action.frame_range, [frames[0], frames[-1]], atol=1e-3)
+    assert np.abs(seen(read, frames) - expected).max() < 1e-3
     for bone in read.data.bones:
         place = np.array(read.matrix_world @ bone.head_local)
         assert np.abs(place - rest[bone.name]).max() < 1e-4
-    bpy.context.scene.frame_set(first + 2)
+    bpy.context.scene.frame_set(int(frames[2]), subframe=frames[2] - int(frames[2]))
     (mesh,) = (child for child in read.children if child.type == "MESH")
     assert np.abs(world_vertices(mesh) - skin).max() < 1e-3
 
