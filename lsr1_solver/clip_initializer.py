@@ -13,9 +13,8 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-from array_api_compat import array_namespace
 
-from .arrays import Array
+from .arrays import Array, namespace
 from .errors import FitError
 from .initializer import decoded, read_initializer, run_network
 from .initializer_input import (
@@ -95,7 +94,7 @@ def clip_features(plane: Array, seen: Array, near: Array, near_seen: Array) -> A
     points on the same image plane, and ``near_seen`` [B, 4, 25]. -> [B, CLIP_INPUT_SIZE]: the middle frame's
     features; of each neighbour the points in the middle frame's units, which are seen, and their way.
     """
-    xp = array_namespace(plane)
+    xp = namespace(plane)
     centre, spread = centre_and_spread(plane, seen)
     points = (plane - centre) / spread
     there = near_seen[..., None]
