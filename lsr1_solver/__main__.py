@@ -1,4 +1,4 @@
-"""The command line: ``python -m lsr1_solver fit KEYPOINTS_OR_PICTURES -o pose.npz``, and ``detect``."""
+"""The command line: ``python -m lsr1_solver fit CLIP -o pose.npz``, ``detect`` and ``batch``."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from . import batch
 from .camera import Camera, camera_from_focal, camera_from_lens, default_camera
 from .clip_motion import bridge_gaps
 from .detect_command import add_arguments, detect_people, run_detect
@@ -52,24 +53,34 @@ def parser() -> argparse.ArgumentParser:
         type=Path,
         help="a keypoint file, a folder with a file a frame, or a picture, a movie, a folder of pictures",
     )
-    add(
-        "--image-size", type=image_size, metavar="WxH", help="size of the picture in pixels, such as 1280x720"
-    )
-    add("--format", choices=sorted(FORMATS), help="the keypoint format, where the file does not tell")
-    add("--person", type=int, default=0, help="which person, counted from 0, the most prominent (default: 0)")
-    lens = fit_command.add_mutually_exclusive_group()
-    lens.add_argument("--lens", type=float, metavar="MM", help="focal length in mm on a 36 mm wide sensor")
-    lens.add_argument("--focal", type=float, metavar="PIXELS", help="focal length in pixels")
-    add("--body", type=Path, help="an SMPL file, .pkl or .npz (default: the open body)")
-    add("--minimizer", choices=list(MINIMIZERS), default="lsr1", help="the optimizer (default: lsr1)")
-    add("--frame-rate", type=float, metavar="FPS", help="of the clip (default: the movie's, or 30)")
+    _add_fit_options(fit_command)
     add("-o", "--output", type=Path, required=True, help="the pose or motion, an AMASS-style .npz")
     add("--report", type=Path, help="figures of every frame, a .json")
     add("--picture", type=Path, help="the body over the keypoints in the first fitted frame, a .png")
     detect_command = commands.add_parser("detect", help="pictures to keypoints")
     add_arguments(detect_command)
     detect_command.set_defaults(run=run_detect)
+    batch_command = commands.add_parser("batch", help="every clip of a folder to a motion")
+    batch.add_arguments(batch_command)
+    _add_fit_options(batch_command)
+    batch_command.set_defaults(run=batch.run_batch)
     return top
+
+
+def _add_fit_options(command: argparse.ArgumentParser) -> None:
+    """What ``fit`` and ``batch`` ask alike: the keypoints, the camera, the body and the optimizer."""
+    add = command.add_argument
+    add(
+        "--image-size", type=image_size, metavar="WxH", help="size of the picture in pixels, such as 1280x720"
+    )
+    add("--format", choices=sorted(FORMATS), help="the keypoint format, where the file does not tell")
+    add("--person", type=int, default=0, help="which person, counted from 0, the most prominent (default: 0)")
+    lens = command.add_mutually_exclusive_group()
+    lens.add_argument("--lens", type=float, metavar="MM", help="focal length in mm on a 36 mm wide sensor")
+    lens.add_argument("--focal", type=float, metavar="PIXELS", help="focal length in pixels")
+    add("--body", type=Path, help="an SMPL file, .pkl or .npz (default: the open body)")
+    add("--minimizer", choices=list(MINIMIZERS), default="lsr1", help="the optimizer (default: lsr1)")
+    add("--frame-rate", type=float, metavar="FPS", help="of the clip (default: the movie's, or 30)")
 
 
 def main(arguments: list[str] | None = None) -> int:
