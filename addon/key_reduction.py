@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from math import radians
 
 import bpy
 import numpy as np
 from mathutils import Euler
 
-from .keyframes import Channel, key_values
+from .keyframes import Channel, hold_until, key_values
 
 # A pelvis may be off by as much as a bone of this length is when it turns by the error: metres.
 _LEVER = 0.5
@@ -25,12 +26,14 @@ def write_fewer(
     channel: Channel,
     times: np.ndarray,
     rows: np.ndarray,
+    shots: np.ndarray,
     error: float,
     interpolation: str,
 ) -> int:
     """Key a channel at so few of ``rows`` that the curves stay within ``error`` degrees of all of them.
 
-    ``times`` [B] scene frames of the channel's values, ``rows`` those that may be keyed. Rotations are
+    ``times`` [B] scene frames of the channel's values, ``rows`` those that may be keyed, ``shots`` scene
+    frames at which new shots begin: a shot's first and last row are always keyed. Rotations are
     compared by the angle between them, places by the way that ``error`` moves the end of a short bone. The
     curves are evaluated by Blender at every row, and keyed where they are too far off, until none is; where
     rows follow each other that are all too far off, all are keyed. Returns how many were keyed.
@@ -38,10 +41,13 @@ def write_fewer(
     values, frames = channel.values[rows], times[rows]
     distance = _apart(channel.mode)
     limit = radians(error) * (1.0 if channel.mode else _LEVER)
-    keyed = _straight_pieces(values, frames, distance, _COARSER[interpolation] * limit)
+    firsts = np.searchsorted(frames, shots - 1e-3)
+    ends = np.unique(np.clip([0, *firsts, *(firsts - 1), len(rows) - 1], 0, len(rows) - 1))
+    keyed = _straight_pieces(values, frames, ends, distance, _COARSER[interpolation] * limit)
     while True:
         _clear(curves, channel)
         key_values(curves, channel.path, frames[keyed], values[keyed], channel.group, interpolation)
+        hold_until(curves, channel, shots)
         off = distance(_evaluated(curves, channel, frames), values)
         off[keyed] = 0
         if not (off > limit).any():
@@ -66,10 +72,14 @@ def _evaluated(curves: bpy.types.bpy_prop_collection, channel: Channel, frames: 
     return np.array([[curve.evaluate(time) for time in times] for curve in own]).T
 
 
-def _straight_pieces(values: np.ndarray, frames: np.ndarray, distance: Distance, limit: float) -> np.ndarray:
-    """The rows between which straight lines stay within ``limit``: Douglas and Peucker (1973) in time."""
-    last = len(values) - 1
-    keyed, open_pieces = {0, last}, [(0, last)]
+def _straight_pieces(
+    values: np.ndarray, frames: np.ndarray, ends: np.ndarray, distance: Distance, limit: float
+) -> np.ndarray:
+    """The rows between which straight lines stay within ``limit``, with ``ends`` among them: Douglas and
+    Peucker (1973) in time.
+    """
+    keyed = set(ends.tolist())
+    open_pieces = list(pairwise(sorted(keyed)))
     while open_pieces:
         a, b = open_pieces.pop()
         if b - a < 2:

@@ -213,3 +213,19 @@ def key_shape(mesh: bpy.types.Object, pose: BodyPose, frames: Sequence[float]) -
     for index in range(values.shape[1]):
         path = f'key_blocks["{corrective_name(index)}"].value'
         key_values(curves, path, times, values[:, index : index + 1], "Pose Correctives")
+
+
+def hold_until(curves: bpy.types.bpy_prop_collection, channel: Channel, shots: np.ndarray) -> None:
+    """At scene frames [N] at which new shots begin, the channel's key before holds until then, and the curve
+    on one side doesn't bend for the sake of the other.
+    """
+    for index in range(channel.values.shape[1]) if len(shots) else ():
+        curve = curves.find(channel.path, index=index)
+        points = curve.keyframe_points
+        places = np.empty(2 * len(points), dtype=np.float32)
+        points.foreach_get("co", places)
+        for after in np.searchsorted(places[::2], shots - 1e-3).tolist():
+            if 0 < after < len(points):
+                points[after - 1].interpolation = "CONSTANT"
+                points[after - 1].handle_left_type = points[after].handle_right_type = "VECTOR"
+        curve.update()

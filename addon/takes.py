@@ -11,7 +11,7 @@ import numpy as np
 from ..lsr1_solver import FitError
 from ..lsr1_solver.quality import ClipQuality
 from .key_reduction import write_fewer
-from .keyframes import Channel, ensure_curves, key_values
+from .keyframes import Channel, ensure_curves, hold_until, key_values
 
 # The points of the feet that may stand still, in the solver's order: properties of the armature.
 CONTACTS = ("left_heel", "left_big_toe", "right_heel", "right_big_toe")
@@ -90,31 +90,19 @@ def write_motion(
     """
     rows = np.arange(len(frames)) if keyed is None else np.flatnonzero(keyed)
     count = 0
+    shots = frames[1:][cuts[1:]] if cuts is not None else frames[:0]
     for channel in channels:
         if error is None or len(rows) < 3:
             values = channel.values[rows]
             key_values(curves, channel.path, frames[rows], values, channel.group, interpolation)
+            hold_until(curves, channel, shots)
             written = len(rows)
         else:
-            written = write_fewer(curves, channel, frames, rows, error, interpolation)
+            written = write_fewer(curves, channel, frames, rows, shots, error, interpolation)
         count += written * channel.values.shape[1]
-    for at in frames[1:][cuts[1:]].tolist() if cuts is not None else ():
-        _hold_before(curves, at)
     if bridged is not None and bridged[rows].any():
         _mark(curves, frames[bridged])
     return count
-
-
-def _hold_before(curves: bpy.types.bpy_prop_collection, at: float) -> None:
-    """The key before a cut holds until the cut, and neither bends the curve on its other side."""
-    for curve in curves:
-        points = curve.keyframe_points
-        after = next((i for i, point in enumerate(points) if point.co.x > at - 1e-3), len(points))
-        if not 0 < after < len(points):
-            continue
-        points[after - 1].interpolation = "CONSTANT"
-        points[after - 1].handle_left_type = points[after].handle_right_type = "VECTOR"
-        curve.update()
 
 
 def _mark(curves: bpy.types.bpy_prop_collection, frames: np.ndarray) -> None:
