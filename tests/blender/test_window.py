@@ -41,6 +41,10 @@ def test_fit_a_clip_stop_it_and_undo_it(extension_zip: str, tmp_path: Path) -> N
     in_window("clip.py", extension_zip, tmp_path)
 
 
+def test_a_motion_comes_in_and_goes_out(extension_zip: str, tmp_path: Path) -> None:
+    in_window("exchange.py", extension_zip, tmp_path)
+
+
 @needs_shared("keypoints")
 def test_real_files_from_an_empty_scene(extension_zip: str, tmp_path: Path) -> None:
     folder = tmp_path / "keypoints"
