@@ -10,7 +10,6 @@ import numpy as np
 from ..keypoint_formats import BLAZEPOSE_33
 from .landmarks import PRESENT, Landmarks
 from .region import Region
-from .smoothing import OneEuro
 
 # A finding whose points lie this near to another's limbs on the average, in parts of the other's region, is
 # the same person or a part of it: such lie below 0.045, other people above 0.1 (in seven pictures).
@@ -20,28 +19,21 @@ _LOYALTY = 0.1
 # A move from frame to frame, in sizes of the person, that is looked at twice: some three times a walk's at 25
 # frames a second.
 _JUMP = 0.03
-# Cutoff in Hz and its growth with speed in sizes a second (MediaPipe's settings).
-_POINTS, _PAIR, _WORLD = (0.05, 80.0), (0.01, 10.0), (0.1, 40.0)
-_VISIBILITY_SHARE = 0.1
 _EDGES = np.array(BLAZEPOSE_33.edges)
 
 
 class Chain:
-    """One person followed through a clip: ``person`` as last seen, smoothed; ``length`` in frames.
+    """One person followed through a clip: ``person`` as last seen; ``length`` in frames.
 
     Somebody who leans is shown to the network upright, as it was taught, and may then seem to face the other
     way, left and right exchanged. Where the points jump, the region is therefore looked at unturned, too, and
     what lies nearer to the last frame counts.
     """
 
-    def __init__(self, person: Landmarks, frame_rate: float) -> None:
+    def __init__(self, person: Landmarks) -> None:
         """Begin with the first frame's."""
-        self._points, self._pair, self._world = (
-            OneEuro(*how, frame_rate) for how in (_POINTS, _PAIR, _WORLD)
-        )
-        self.person = self._seen = person
-        self.length = 0
-        self._take(person)
+        self.person = person
+        self.length = 1
 
     @property
     def region(self) -> Region:
@@ -60,27 +52,15 @@ class Chain:
                 seen = unturned
         if seen.score <= PRESENT:
             return False
-        self._take(seen)
+        self.person = seen
+        self.length += 1
         return True
 
     def _jump(self, seen: Landmarks) -> float:
         """How far the points lie from where they were last seen, on the average, in sizes of the person."""
-        weight = seen.visibility * self._seen.visibility
-        apart = np.linalg.norm(seen.points - self._seen.points, axis=1)
-        return float(apart @ weight) / max(float(weight.sum()), 1e-9) / self._seen.size
-
-    def _take(self, seen: Landmarks) -> None:
-        self._seen = seen
-        scale = 1 / seen.size
-        shown = self.person.visibility
-        self.person = replace(
-            seen,
-            points=self._points(seen.points, scale),
-            pair=self._pair(seen.pair, scale),
-            world=self._world(seen.world),
-            visibility=shown + _VISIBILITY_SHARE * (seen.visibility - shown),
-        )
-        self.length += 1
+        weight = seen.visibility * self.person.visibility
+        apart = np.linalg.norm(seen.points - self.person.points, axis=1)
+        return float(apart @ weight) / max(float(weight.sum()), 1e-9) / self.person.size
 
 
 def without_doubles(chains: Sequence[Chain]) -> list[Chain]:
