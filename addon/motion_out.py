@@ -64,14 +64,18 @@ def scene_motion(context: bpy.types.Context, armature: bpy.types.Object) -> tupl
             "its scale to 1, or export FBX or glTF"
         )
     betas, now = shown_betas(armature)[: rig.body.shape_count], (scene.frame_current, scene.frame_subframe)
-    turns, places = [], []
+    turns, places, frames = [], [], scene_frames(scene)
+    manager = context.window_manager
+    manager.progress_begin(0, len(frames))
     try:
-        for frame in scene_frames(scene):
+        for number, frame in enumerate(frames):
+            manager.progress_update(number)
             scene.frame_set(frame)
             seen = armature.evaluated_get(context.evaluated_depsgraph_get())
             turns.append(joint_turns(seen, rig))
             places.append(seen.matrix_world @ seen.pose.bones[rig.bones[0]].head)
     finally:
+        manager.progress_end()
         scene.frame_set(now[0], subframe=now[1])
     return _pose(rig, np.stack(turns), np.array(places), betas), rig.body
 

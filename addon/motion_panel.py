@@ -28,8 +28,9 @@ class LSR1_PT_in_out(bpy.types.Panel):
         if data is not None and data.action is not None and SOURCE in data.action:
             box = layout.box().column(align=True)
             box.label(text=data.action.name, icon="ACTION")
-            for part in data.action[SOURCE].split(", "):
-                box.label(text=part, icon="BLANK1")
+            kind, person, *rest = data.action[SOURCE].split(", ")
+            box.label(text=f"{kind}, {person}", icon="BLANK1")
+            box.label(text=", ".join(rest), icon="BLANK1")
         frames = scene_frames(scene)
         layout.label(text=f"Export frames {frames[0]} to {frames[-1]}, {scene_rate(scene):.6g} a second")
         column = layout.column(align=True)

@@ -42,7 +42,11 @@ class LSR1_OT_import_motion(bpy.types.Operator):
     filepath: StringProperty(subtype="FILE_PATH", options={"SKIP_SAVE"})
     filter_glob: StringProperty(default="*.npz;*.pkl;*.pickle;*.joblib;*.pt;*.pth", options={"HIDDEN"})
     person: IntProperty(
-        name="Person", description="Which of the people, those with the most frames first", default=1, min=1
+        name="Person",
+        description="Which of the people, those with the most frames first",
+        default=1,
+        min=1,
+        options={"SKIP_SAVE"},
     )
     up: EnumProperty(name="Up", description="Which way is up in the file", items=UP_ITEMS)
     space: EnumProperty(name="Place", description="Where the motion is put", items=SPACE_ITEMS)
@@ -52,10 +56,12 @@ class LSR1_OT_import_motion(bpy.types.Operator):
         min=0.0,
         soft_max=240.0,
         precision=3,
+        options={"SKIP_SAVE"},
     )
     set_rate: BoolProperty(
         name="Scene at File Rate",
         description="Play the scene at the file's frames a second. Other animation changes its speed",
+        options={"SKIP_SAVE"},
     )
     start: IntProperty(name="Start Frame", description="The scene frame of the clip's first", default=1)
     use_shape: BoolProperty(
