@@ -136,6 +136,8 @@ def _properties(layout: bpy.types.UILayout) -> bpy.types.UILayout:
 def _draw_rates(layout: bpy.types.UILayout, scene: bpy.types.Scene) -> None:
     """What the two rates mean for the speed of the motion and for the picture behind it."""
     video, own = clip_rate(scene), scene_rate(scene)
+    if scene.lsr1.keypoints.keys_at == "FRAMES":
+        video *= scene.lsr1.keypoints.step
     if abs(video - own) < 1e-3:
         return
     if scene.lsr1.keypoints.keys_at == "TIME":

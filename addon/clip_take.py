@@ -111,7 +111,7 @@ class TakeInProgress:
         for _, before in self._actions:
             keep_earlier_take(before)
         if scene.lsr1.clip.set_rate and scene.lsr1.keypoints.keys_at == "FRAMES":
-            set_scene_rate(scene, clip_rate(scene))
+            set_scene_rate(scene, clip_rate(scene) * scene.lsr1.keypoints.step)
 
     def discard(self, context: bpy.types.Context) -> None:
         """Bring everything back."""

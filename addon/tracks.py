@@ -38,6 +38,10 @@ def choose_track(scene: bpy.types.Scene, index: int) -> None:
     held = scene.lsr1.keypoints
     _write_back(scene)
     _take_out(scene, index)
+    if used_tracks(scene) == [held.person - 1]:
+        # The only one that was to be fitted was the one that was chosen.
+        for number, person in enumerate(held.people):
+            person.use = number == index
     held.person, held.active = index + 1, -1
 
 

@@ -244,6 +244,17 @@ def test_case_03_a_body_a_track() -> None:
     assert [person.body for person in held.people] == armatures and len(bpy.data.actions) == 4
 
 
+def test_the_chosen_track_is_the_one_that_is_fitted() -> None:
+    scene = scene_of_walk(8)
+    assert tracks.used_tracks(scene) == [0]
+    bpy.ops.lsr1.choose_person(person=2)
+    assert tracks.used_tracks(scene) == [1]
+    for person in scene.lsr1.keypoints.people:
+        person.use = True
+    bpy.ops.lsr1.choose_person(person=1)
+    assert tracks.used_tracks(scene) == [0, 1]
+
+
 @needs_shared("cases")
 def test_tracks_are_cut_merged_and_keep_their_edits() -> None:
     folder = CASES / "03_person_order_swap"
@@ -309,6 +320,10 @@ def test_the_scenes_rate_is_set_only_when_asked() -> None:
     scene.lsr1.clip.set_rate = True
     fit_clip()
     assert scene.render.fps == 30 and abs(scene.render.fps_base - 1.001) < 1e-6
+    # With scene frames between the video's, a second is a second all the same.
+    scene.lsr1.keypoints.step, scene.lsr1.clip.last = 2, 15
+    assert np.array_equal(key_frames(fit_clip()), np.arange(1, 17, 2))
+    assert scene.render.fps == 60 and abs(scene.render.fps_base - 1.001) < 1e-6
 
 
 def test_straight_or_smooth_between_keys() -> None:
