@@ -161,11 +161,15 @@ def _solve(
         z, solved = found, problem.motion(found, solved)
         yield solved
     dropped = objective.outliers(z, OUTLIER)
-    solved = replace(solved, contacts=problem.contacts(solved), dropped=dropped.T)
-    objective = objective.without(dropped).with_anchors(problem.anchors(solved, solved.contacts))
+    solved = replace(solved, dropped=dropped.T)
+    objective = objective.without(dropped)
     for found in _sometimes(minimise_clip(objective, z, clip.minimizer, clip.max_iterations)):
-        solved = problem.motion(found, solved)
+        z, solved = found, problem.motion(found, solved)
         yield solved
+    contacts = problem.contacts(solved)
+    if contacts.any() and view.problem.weights.feet > 0:
+        z = problem.with_standing_feet(z, contacts)
+    yield replace(problem.motion(z, solved), contacts=contacts)
 
 
 def _sometimes(way: Iterator[np.ndarray]) -> Iterator[np.ndarray]:

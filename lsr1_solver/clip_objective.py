@@ -116,7 +116,7 @@ class Lens:
 
 @dataclass(frozen=True, eq=False)
 class Anchors:
-    """Points that stand still: P of the chain's last keypoints, held where ``place`` says.
+    """Where P points of the chain, its last ones, shall be.
 
     ``place`` [P, 3, T] metres and ``weight`` [P, T] in 1/metres^2, 0 where a point is free.
     """
@@ -283,10 +283,6 @@ class ClipObjective:
     def with_fixed_shape(self) -> ClipObjective:
         """The same clip with its shape as it is."""
         return replace(self, shape_spread=np.zeros_like(self.shape_spread))
-
-    def with_anchors(self, anchors: Anchors) -> ClipObjective:
-        """The same clip with points that stand still."""
-        return replace(self, anchors=anchors)
 
     def outliers(self, z: np.ndarray, limit: float) -> np.ndarray:
         """[K, T] the keypoints farther from the body than ``limit`` units of 1 % of the height."""

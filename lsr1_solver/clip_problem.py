@@ -30,9 +30,9 @@ PRIOR_WEIGHT, VELOCITY_WEIGHT, ACCELERATION_WEIGHT, SHAPE_WEIGHT = 0.1, 0.05, 0.
 START_TRUST = 0.9
 # A joint that moves no keypoint by more than this share of its own motion is no unknown.
 LEAST_SHARE = 0.05
-# How far a standing foot may slip at the cost of one standard deviation, metres, and the seconds over which
-# its hold grows and fades: at once would jerk the knee.
-SLIP, HOLD_RAMP = 0.004, 0.1
+# How far a standing point stays from its place where the whole body would have to move one standard deviation
+# to bring it there, metres; and the seconds over which its hold grows and fades: at once would jerk the knee.
+SLIP, HOLD_RAMP = 0.02, 0.15
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,42 +96,48 @@ class ClipProblem:
             up = motion.rotations[:, 0, :, 1].mean(axis=0)
         return find_contacts(motion.feet, up, self.rate, eye=clip_axes(self.view)[1])
 
-    def anchors(self, motion: ClipMotion, contacts: np.ndarray) -> Anchors:
-        """Standing points held at their mean place over each contact, and what the problem's pins say."""
-        frames = len(contacts)
-        place = np.zeros((len(self.still), 3, frames))
-        weight = np.zeros((len(self.still), frames))
-        scale = self.view.problem.weights.feet * self.duration * DATA_WEIGHT / SLIP**2
+    def with_standing_feet(self, z: np.ndarray, contacts: np.ndarray) -> np.ndarray:
+        """The clip with each standing point brought to its mean place over its contact.
+
+        ``contacts`` [T, 4]. Every frame by itself, with the least change in the coordinates in which the
+        reading's error is the identity: ``d = K^T (K K^T + s^2 I)^-1 r``, K the points' Jacobian and r what
+        they lack, both faded in and out with the contact, and s the SLIP that is allowed. Since the motion
+        is smooth, so is what is added to it.
+        """
+        slip = SLIP / max(self.view.problem.weights.feet, 1e-6) ** 0.5
+        hold = self._hold(contacts)
+        objective, keypoints = self.objective, len(self.objective.lens.target)
+        feet = slice(keypoints, keypoints + len(FEET))
+        eye = np.broadcast_to(np.eye(3), (len(contacts), len(FEET), 3, 3))
+        for _ in range(2):  # the second time for what turns bend
+            posed = objective.pose(z)
+            points = np.moveaxis(posed.points[feet], -1, 0).astype(np.float64)
+            rows = posed.row_jacobian(eye, feet)[0]
+            if objective.kept is not None:
+                rows = np.where(objective.kept.held.T[:, None], 0, rows)
+            share = np.repeat(hold, 3, axis=1)
+            K = share[..., None] * (rows @ objective.basis)
+            lack = share * (_mean_places(points, contacts, hold) - points).reshape(len(points), -1)
+            gram = K @ np.swapaxes(K, 1, 2) + slip**2 * np.eye(K.shape[1])
+            change = np.swapaxes(K, 1, 2) @ np.linalg.solve(gram, lack[..., None])
+            y, b = objective.split(z)
+            z = objective.join(y + change[..., 0].T.astype(y.dtype), b)
+        return z
+
+    def _hold(self, contacts: np.ndarray) -> np.ndarray:
+        """How firmly each point is held, [T, 4] from 0 to 1."""
         ramp = max(1, round(HOLD_RAMP * self.rate))
-        for point in range(len(FEET)):
+        hold = np.zeros(contacts.shape)
+        for point in range(contacts.shape[1]):
             for begin, end in _runs(contacts[:, point]):
                 inside = np.arange(1, end - begin + 1)
-                hold = np.minimum(1, np.minimum(inside, inside[::-1]) / ramp)
-                place[point, :, begin:end] = (hold @ motion.feet[begin:end, point] / hold.sum())[:, None]
-                weight[point, begin:end] = scale * hold
-        self._pin(place, weight)
-        return Anchors(place.astype(np.float32), weight.astype(np.float32))
+                hold[begin:end, point] = np.minimum(1, np.minimum(inside, inside[::-1]) / ramp)
+        return hold
 
     @property
     def duration(self) -> float:
         """Of a frame, in units of 1 / COMMON_RATE."""
         return COMMON_RATE / self.rate
-
-    def _pin(self, place: np.ndarray, weight: np.ndarray) -> None:
-        """Write the problem's pins into the anchors, in the clip's axes."""
-        pins = self.view.problem.pins
-        if pins is None:
-            return
-        to_world = self.view.problem.camera_to_world
-        known = pins.known
-        target = np.where(known[..., None], pins.target, 0.0)
-        if to_world is not None:
-            target = target @ np.swapaxes(to_world[:, :3, :3], -1, -2) + to_world[:, None, :3, 3]
-        for row, name in enumerate(self.still[len(FEET) :], start=len(FEET)):
-            joint = SMPL_JOINT_NAMES.index(name)
-            place[row] = target[:, joint].T
-            sigma = np.where(known[:, joint], pins.sigma[:, joint], np.inf)
-            weight[row] = self.duration / sigma**2
 
 
 def clip_problem(view: PersonView, reading: ClipMotion, motion: MotionPrior | None = None) -> ClipProblem:
@@ -169,6 +175,7 @@ def clip_problem(view: PersonView, reading: ClipMotion, motion: MotionPrior | No
         weights.prior * PRIOR_WEIGHT * duration * problem.fitted_frames,
         np.full(len(root), weights.limits * DATA_WEIGHT * duration),
         weights.prior * SHAPE_WEIGHT,
+        anchors=_pinned(view, duration),
         kept=_kept(view, mean, root, free, inward),
     ).single()
     y = _smoothed(prior + temporal.path, temporal, START_TRUST * duration) - temporal.path
@@ -186,6 +193,32 @@ def _kept(
     exact = firm == 0
     weight = np.where(exact, 0, 1 / np.where(exact, 1, firm) ** 2)
     return Kept(parameters(motion_of(view, view.kept), mean, root), exact, weight, free, inward)
+
+
+def _pinned(view: PersonView, duration: float) -> Anchors | None:
+    """What the problem's pins say, in the clip's axes; the points are FEET and then the pinned joints."""
+    pins = view.problem.pins
+    if pins is None:
+        return None
+    target = np.where(pins.known[..., None], pins.target, 0.0)
+    to_world = view.problem.camera_to_world
+    if to_world is not None:
+        target = target @ np.swapaxes(to_world[:, :3, :3], -1, -2) + to_world[:, None, :3, 3]
+    sigma = np.where(pins.known, pins.sigma, np.inf)[:, pins.joints]
+    place = np.zeros((len(FEET) + len(pins.joints), 3, len(target)))
+    place[len(FEET) :] = np.transpose(target[:, pins.joints], (1, 2, 0))
+    weight = np.pad((duration / sigma**2).T, ((len(FEET), 0), (0, 0)))
+    return Anchors(place.astype(np.float32), weight.astype(np.float32))
+
+
+def _mean_places(points: np.ndarray, contacts: np.ndarray, hold: np.ndarray) -> np.ndarray:
+    """Where each standing point stands: its mean over its contact. [T, P, 3], 0 where it doesn't."""
+    place = np.zeros_like(points)
+    for point in range(contacts.shape[1]):
+        for begin, end in _runs(contacts[:, point]):
+            weight = hold[begin:end, point]
+            place[begin:end, point] = weight @ points[begin:end, point] / weight.sum()
+    return place
 
 
 def still_points(view: PersonView) -> tuple[str, ...]:

@@ -56,7 +56,8 @@ def variants() -> dict[str, ClipObjective]:
     turn = np.moveaxis(axis_angle_to_matrix(0.05 * rng.normal(size=(frames, 3))), 0, -1)
     moving = replace(objective.lens, turn=turn, eye=0.1 * rng.normal(size=(3, frames)))
     anchors = Anchors(
-        rng.normal(size=(still, 3, frames)) - [[0], [0], [4]], rng.uniform(0, 50, (still, frames))
+        rng.normal(size=(still, 3, frames)) - [[0], [0], [4]],
+        rng.uniform(0, 50, (still, frames)),
     )
     free = np.flatnonzero(np.any(objective.basis != 0, axis=1))
     kept = Kept(
@@ -69,7 +70,7 @@ def variants() -> dict[str, ClipObjective]:
     return {
         "plain": objective,
         "moving camera": replace(objective, lens=moving),
-        "standing feet": objective.with_anchors(anchors),
+        "standing feet": replace(objective, anchors=anchors),
         "parts kept": replace(objective, kept=kept),
         "one shape": objective.with_fixed_shape(),
     }
