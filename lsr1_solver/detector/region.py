@@ -7,6 +7,8 @@ from math import atan2, ceil, cos, pi, sin
 
 import numpy as np
 
+from ..errors import FitError
+
 # The circle through the pair's second point holds the body; a little room is left round it.
 _ROOM = 1.25
 # A box that somebody drew ends at the skin.
@@ -71,8 +73,13 @@ def region_of_pair(pair: np.ndarray) -> Region:
 
 
 def region_of_box(box: tuple[float, float, float, float]) -> Region:
-    """The region to begin with for a box (left, top, right, bottom) that a user has drawn, in pixels."""
+    """The region to begin with for a box (left, top, right, bottom) that a user has drawn, in pixels.
+
+    FitError where the box is empty.
+    """
     left, top, right, bottom = box
+    if not np.isfinite(box).all() or left == right or top == bottom:
+        raise FitError(f"the box {box} is empty: draw it round a whole person")
     centre = np.array([(left + right) / 2, (top + bottom) / 2])
     return Region(centre, _ROOM_ROUND_BOX * max(abs(right - left), abs(bottom - top)))
 
