@@ -30,7 +30,7 @@ from .view import PersonView, Start
 # Frames worked on at once, and the seconds by which neighbouring pieces of a take overlap.
 PIECE, OVERLAP = 1500, 1.0
 # Iterations before outliers are dropped and standing feet looked for; from one shown state to the next.
-LOOK_AFTER, SHOWN_EVERY = 10, 4
+LOOK_AFTER, SHOWN_EVERY = 10, 6
 
 
 @dataclass(frozen=True)

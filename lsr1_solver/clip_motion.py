@@ -69,16 +69,20 @@ class ClipMotion:
                 whole[first + fresh : last] = new[fresh:]
             else:
                 weight = share.reshape(-1, *([1] * (new.ndim - 1)))
-                whole[first:last] = (1 - weight) * own[first:last] + weight * new
+                # Where the motion knows nothing yet (NaN), the piece's word stands.
+                old = np.where(np.isfinite(own[first:last]), own[first:last], new)
+                whole[first:last] = (1 - weight) * old + weight * new
             merged[f.name] = whole
         return replace(self, **merged)
 
 
 def _blended(a: np.ndarray, b: np.ndarray, share: np.ndarray) -> np.ndarray:
     """Rotations [T, 24, 3, 3] between ``a`` and ``b``, close to each other."""
-    mixed = a + share[:, None, None, None] * (b - a)
-    turned = six_d_to_matrix(np.concatenate([mixed[..., 0], mixed[..., 1]], axis=-1))
-    return np.where((share < 1)[:, None, None, None], turned, b)
+    fading = share < 1
+    out, a = b.copy(), a[fading]
+    mixed = a + share[fading, None, None, None] * (b[fading] - a)
+    out[fading] = six_d_to_matrix(np.concatenate([mixed[..., 0], mixed[..., 1]], axis=-1))
+    return out
 
 
 def clip_axes(view: PersonView) -> tuple[np.ndarray, np.ndarray]:

@@ -19,20 +19,20 @@ from .contacts import find_contacts
 from .cosine_transform import cosine_transform, inverse_cosine_transform
 from .kinematics import BETAS_START, PELVIS, ROTATION_SIZE, keypoint_chain
 from .motion_prior import MotionPrior, load_motion_prior
-from .rotation import axis_angle_to_matrix, continuous_axis_angle, matrix_to_axis_angle
+from .rotation import continuous_axis_angle, matrix_to_axis_angle
 from .starts import NEAREST_START
 from .view import PersonView
 
 # Of neighbouring frames' keypoints much of the noise is the same: each says less than a still's.
 DATA_WEIGHT, DELTA = 0.3, 1.0
-PRIOR_WEIGHT, VELOCITY_WEIGHT, ACCELERATION_WEIGHT, SHAPE_WEIGHT = 0.05, 0.3, 0.4, 10.0
+PRIOR_WEIGHT, VELOCITY_WEIGHT, ACCELERATION_WEIGHT, SHAPE_WEIGHT = 0.05, 0.05, 0.5, 10.0
 # How much the first smoothing believes the reading, against the temporal term.
 START_TRUST = 0.9
 # A joint that moves no keypoint by more than this share of its own motion is no unknown.
 LEAST_SHARE = 0.05
 # How far a standing point stays from its place where the whole body would have to move one standard deviation
-# to bring it there, metres; and the seconds over which its hold grows and fades: at once would jerk the knee.
-SLIP, HOLD_RAMP = 0.02, 0.15
+# to bring it there, metres; and the seconds over which a correction fades: at once would jerk the knee.
+SLIP, FADE = 0.02, 0.25
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,10 +68,7 @@ class ClipProblem:
     def motion(self, z: np.ndarray, like: ClipMotion) -> ClipMotion:
         """The motion at z; contacts and dropped keypoints are those of ``like``."""
         posed, (x, betas) = self.objective.pose(z), self.objective.parameters(z)
-        x = x.astype(np.float64)
-        turned = axis_angle_to_matrix(np.moveaxis(x[:ROTATION_SIZE].reshape(JOINT_COUNT, 3, -1), -1, 0))
-        rotations = turned @ self.mean
-        rotations[:, 0] = turned[:, 0] @ self.root
+        x, rotations = x.astype(np.float64), np.transpose(posed.local, (3, 0, 2, 1)).astype(np.float64)
         points = np.moveaxis(posed.points, -1, 0).astype(np.float64)
         keypoints = len(self.objective.lens.target)
         feet = points[:, keypoints : keypoints + len(FEET)]
@@ -101,38 +98,31 @@ class ClipProblem:
 
         ``contacts`` [T, 4]. Every frame by itself, with the least change in the coordinates in which the
         reading's error is the identity: ``d = K^T (K K^T + s^2 I)^-1 r``, K the points' Jacobian and r what
-        they lack, both faded in and out with the contact, and s the SLIP that is allowed. Since the motion
-        is smooth, so is what is added to it.
+        they lack, and s the SLIP that is allowed. Before and after a contact the correction fades; since the
+        motion is smooth, so is what is added to it.
         """
         slip = SLIP / max(self.view.problem.weights.feet, 1e-6) ** 0.5
-        hold = self._hold(contacts)
         objective, keypoints = self.objective, len(self.objective.lens.target)
         feet = slice(keypoints, keypoints + len(FEET))
-        eye = np.broadcast_to(np.eye(3), (len(contacts), len(FEET), 3, 3))
+        eye = np.broadcast_to(np.eye(3, dtype=np.float32), (len(contacts), len(FEET), 3, 3))
+        wanted = hold = None
         for _ in range(2):  # the second time for what turns bend
             posed = objective.pose(z)
-            points = np.moveaxis(posed.points[feet], -1, 0).astype(np.float64)
+            points = np.moveaxis(posed.points[feet], -1, 0)
+            if wanted is None or hold is None:
+                shift, hold = _corrections(points, contacts, max(1, round(FADE * self.rate)))
+                wanted = points + shift
             rows = posed.row_jacobian(eye, feet)[0]
             if objective.kept is not None:
                 rows = np.where(objective.kept.held.T[:, None], 0, rows)
             share = np.repeat(hold, 3, axis=1)
             K = share[..., None] * (rows @ objective.basis)
-            lack = share * (_mean_places(points, contacts, hold) - points).reshape(len(points), -1)
-            gram = K @ np.swapaxes(K, 1, 2) + slip**2 * np.eye(K.shape[1])
+            lack = share * (wanted - points).reshape(len(points), -1)
+            gram = K @ np.swapaxes(K, 1, 2) + slip**2 * np.eye(K.shape[1], dtype=K.dtype)
             change = np.swapaxes(K, 1, 2) @ np.linalg.solve(gram, lack[..., None])
             y, b = objective.split(z)
             z = objective.join(y + change[..., 0].T.astype(y.dtype), b)
         return z
-
-    def _hold(self, contacts: np.ndarray) -> np.ndarray:
-        """How firmly each point is held, [T, 4] from 0 to 1."""
-        ramp = max(1, round(HOLD_RAMP * self.rate))
-        hold = np.zeros(contacts.shape)
-        for point in range(contacts.shape[1]):
-            for begin, end in _runs(contacts[:, point]):
-                inside = np.arange(1, end - begin + 1)
-                hold[begin:end, point] = np.minimum(1, np.minimum(inside, inside[::-1]) / ramp)
-        return hold
 
     @property
     def duration(self) -> float:
@@ -211,14 +201,32 @@ def _pinned(view: PersonView, duration: float) -> Anchors | None:
     return Anchors(place.astype(np.float32), weight.astype(np.float32))
 
 
-def _mean_places(points: np.ndarray, contacts: np.ndarray, hold: np.ndarray) -> np.ndarray:
-    """Where each standing point stands: its mean over its contact. [T, P, 3], 0 where it doesn't."""
-    place = np.zeros_like(points)
+def _corrections(points: np.ndarray, contacts: np.ndarray, fade: int) -> tuple[np.ndarray, np.ndarray]:
+    """How far each point must move to stand still, [T, P, 3] metres, and how firmly that counts, [T, P].
+
+    Over a contact the way to its mean place; before and after it the way at its edge, fading over ``fade``
+    frames.
+    """
+    frames = len(points)
+    shift, hold = np.zeros_like(points), np.zeros(contacts.shape, dtype=points.dtype)
+    falling = 0.5 + 0.5 * np.cos(np.pi * np.arange(1, fade + 1) / (fade + 1))
     for point in range(contacts.shape[1]):
         for begin, end in _runs(contacts[:, point]):
-            weight = hold[begin:end, point]
-            place[begin:end, point] = weight @ points[begin:end, point] / weight.sum()
-    return place
+            own = points[begin:end, point]
+            way = own.mean(axis=0) - own
+            shift[begin:end, point] += way
+            hold[begin:end, point] = 1
+            for index, edge in (
+                (np.arange(begin - 1, begin - fade - 1, -1), 0),
+                (np.arange(end, end + fade), -1),
+            ):
+                inside = (index >= 0) & (index < frames)
+                index, share = index[inside], falling[inside]
+                free = ~contacts[index, point]
+                index, share = index[free], share[free].astype(points.dtype)
+                shift[index, point] += share[:, None] * way[edge]
+                hold[index, point] = np.maximum(hold[index, point], share)
+    return shift, hold
 
 
 def still_points(view: PersonView) -> tuple[str, ...]:
