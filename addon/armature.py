@@ -174,21 +174,33 @@ def read_rotations(
 
     ``betas`` [S] where the mesh shows another shape than the rest bones stand for.
     """
+    bones = [None if name is None else armature.pose.bones[name] for name in rig.bones]
+    basis = np.stack([np.eye(3) if bone is None else read_rotation(bone) for bone in bones])
+    location = np.array(armature.pose.bones[rig.bones[0]].location)
+    return joints_of_channels(rig, basis, location, to_world, betas)
+
+
+def joints_of_channels(
+    rig: Rig,
+    basis: np.ndarray,
+    location: np.ndarray,
+    to_world: Matrix | np.ndarray | None = None,
+    betas: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The inverse of ``bone_channels``: from the bones' own rotations [..., 24, 3, 3] and the root's location
+    [..., 3] to joint rotations [..., 24, 3, 3] in the parents' frames and the pelvis's place [..., 3].
+    """
     turn, affine = rig.place(to_world)
-    count = len(rig.bones)
-    posed, G = np.empty((count, 3, 3)), np.empty((count, 3, 3))
-    local = np.empty((count, 3, 3))
+    posed: list[np.ndarray] = []
+    G: list[np.ndarray] = []
+    local = np.empty_like(basis)
     for j, parent in enumerate(SMPL_PARENTS):
-        name = rig.bones[j]
-        basis = np.eye(3) if name is None else read_rotation(armature.pose.bones[name])
-        before = rig.above[j, :3, :3] if parent < 0 else posed[parent] @ rig.above[j, :3, :3]
-        posed[j] = before @ basis
-        G[j] = posed[j] @ rig.rest[j, :3, :3].T
-        if parent < 0:
-            local[j] = turn.T @ G[j] @ rig.axes
-        else:
-            local[j] = rig.axes.T @ G[parent].T @ G[j] @ rig.axes
-    head = rig.above[0] @ np.append(np.array(armature.pose.bones[rig.bones[0]].location), 1.0)
-    head[:3] -= rig.unit * G[0] @ rig.axes @ _moved_joints(rig, betas)[0]
-    pelvis = np.linalg.solve(affine, head)[:3]
-    return local, pelvis
+        above = rig.above[j, :3, :3]
+        posed.append((above if parent < 0 else posed[parent] @ above) @ basis[..., j, :, :])
+        G.append(posed[j] @ rig.rest[j, :3, :3].T)
+        before = _transposed(turn) if parent < 0 else rig.axes.T @ _transposed(G[parent])
+        local[..., j, :, :] = before @ G[j] @ rig.axes
+    head = location @ rig.above[0, :3, :3].T + rig.above[0, :3, 3]
+    head = head - rig.unit * G[0] @ rig.axes @ _moved_joints(rig, betas)[0]
+    inverse = np.linalg.inv(affine)
+    return local, (inverse[..., :3, :3] @ head[..., None])[..., 0] + inverse[..., :3, 3]
