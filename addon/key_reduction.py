@@ -99,7 +99,7 @@ def _apart(mode: str) -> Distance:
         return lambda a, b: np.linalg.norm(a - b, axis=1)
 
     def angle(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        return _angle(_quaternions(a, mode), _quaternions(b, mode))
+        return _angle(mode_quaternions(a, mode), mode_quaternions(b, mode))
 
     return angle
 
@@ -110,7 +110,7 @@ def _angle(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return 2 * np.arctan2(np.sqrt(np.maximum(0.0, 1 - cosine**2)), cosine)
 
 
-def _quaternions(values: np.ndarray, mode: str) -> np.ndarray:
+def mode_quaternions(values: np.ndarray, mode: str) -> np.ndarray:
     """Unit quaternions (w, x, y, z) of a bone's rotation channels [N, C], as Blender reads them."""
     if mode == "QUATERNION":
         return values / np.maximum(np.linalg.norm(values, axis=1, keepdims=True), 1e-12)
