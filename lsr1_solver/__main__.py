@@ -15,7 +15,6 @@ import numpy as np
 
 from . import batch
 from .camera import Camera, camera_from_focal, camera_from_lens, default_camera
-from .clip_motion import bridge_gaps
 from .detect_command import add_arguments, detect_people, run_detect
 from .detector import Detector
 from .errors import FitError
@@ -104,13 +103,14 @@ def run_fit(options: argparse.Namespace) -> None:
     keypoints, frame_rate = choose_person(options)
     camera = choose_camera(options, keypoints)
     body = load_body_model(options.body)
-    state = fit_with_progress(FitProblem(body, camera, keypoints), MINIMIZERS[options.minimizer])
+    clip_rate = frame_rate if len(keypoints) > 1 else None
+    problem = FitProblem(body, camera, keypoints, frame_rate=clip_rate)
+    state = fit_with_progress(problem, MINIMIZERS[options.minimizer])
     figures = report(state, options.minimizer, time.perf_counter() - began)
-    pose = bridge_gaps(state.pose, state.fitted)
     outputs: list[tuple[Path, Callable[[Path], None]]] = [
         (
             options.output,
-            lambda path: write_amass(path, pose, frame_rate=frame_rate, body=body),
+            lambda path: write_amass(path, state.pose, frame_rate=frame_rate, body=body),
         )
     ]
     if options.report:
@@ -154,7 +154,7 @@ def choose_camera(options: argparse.Namespace, keypoints: Keypoints2D) -> Camera
 def fit_with_progress(problem: FitProblem, minimizer: Minimizer[MinimizerState]) -> FitState:
     """Fit to the end, with a line of progress on stderr where that is a terminal."""
     state: FitState | None = None
-    for state in fit(problem, minimizer, one_shape=True):
+    for state in fit(problem, minimizer):
         if sys.stderr.isatty():
             error = f"{state.reprojection_percent:.2f} % of the person's height"
             print(f"\riteration {state.iteration:3d}   reprojection {error} ", end="", file=sys.stderr)

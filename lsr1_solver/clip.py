@@ -167,8 +167,8 @@ def _solve(
         z, solved = found, problem.motion(found, solved)
         yield solved
     contacts = problem.contacts(solved)
-    if contacts.any() and view.problem.weights.feet > 0:
-        z = problem.with_standing_feet(z, contacts)
+    if contacts.any() or view.problem.pins is not None:
+        z = problem.with_points_in_place(z, contacts)
     yield replace(problem.motion(z, solved), contacts=contacts)
 
 

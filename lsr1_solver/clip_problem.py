@@ -33,6 +33,8 @@ LEAST_SHARE = 0.05
 # How far a standing point stays from its place where the whole body would have to move one standard deviation
 # to bring it there, metres; and the seconds over which a correction fades: at once would jerk the knee.
 SLIP, FADE = 0.02, 0.25
+# Metres that a standing point may seem to stray by the errors of a fit.
+WANDER = 0.25
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,36 +95,74 @@ class ClipProblem:
             up = motion.rotations[:, 0, :, 1].mean(axis=0)
         return find_contacts(motion.feet, up, self.rate, eye=clip_axes(self.view)[1])
 
-    def with_standing_feet(self, z: np.ndarray, contacts: np.ndarray) -> np.ndarray:
-        """The clip with each standing point brought to its mean place over its contact.
+    def with_points_in_place(self, z: np.ndarray, contacts: np.ndarray) -> np.ndarray:
+        """The clip with standing points brought to their mean place, and pinned joints to theirs.
 
         ``contacts`` [T, 4]. Every frame by itself, with the least change in the coordinates in which the
-        reading's error is the identity: ``d = K^T (K K^T + s^2 I)^-1 r``, K the points' Jacobian and r what
-        they lack, and s the SLIP that is allowed. Before and after a contact the correction fades; since the
+        reading's error is the identity: ``d = K^T (K K^T + s^2 I)^-1 r``, K the points' Jacobian, r what they
+        lack and s what is allowed: SLIP, or the pins' sigma. Before and after, the correction fades; as the
         motion is smooth, so is what is added to it.
         """
-        slip = SLIP / max(self.view.problem.weights.feet, 1e-6) ** 0.5
         objective, keypoints = self.objective, len(self.objective.lens.target)
-        feet = slice(keypoints, keypoints + len(FEET))
-        eye = np.broadcast_to(np.eye(3, dtype=np.float32), (len(contacts), len(FEET), 3, 3))
+        points = slice(keypoints, None)
+        eye = np.broadcast_to(np.eye(3, dtype=np.float32), (len(contacts), len(self.still), 3, 3))
+        standing, allowed = self._standing(contacts)
         wanted = hold = None
         for _ in range(2):  # the second time for what turns bend
             posed = objective.pose(z)
-            points = np.moveaxis(posed.points[feet], -1, 0)
+            at = np.moveaxis(posed.points[points], -1, 0)
             if wanted is None or hold is None:
-                shift, hold = _corrections(points, contacts, max(1, round(FADE * self.rate)))
-                wanted = points + shift
-            rows = posed.row_jacobian(eye, feet)[0]
+                ways = self._places(at, contacts) - at
+                shift, hold = _faded(ways, standing, max(1, round(FADE * self.rate)))
+                wanted = at + shift
+            rows = posed.row_jacobian(eye, points)[0]
             if objective.kept is not None:
                 rows = np.where(objective.kept.held.T[:, None], 0, rows)
-            share = np.repeat(hold, 3, axis=1)
+            share = np.repeat(hold / allowed, 3, axis=1)
             K = share[..., None] * (rows @ objective.basis)
-            lack = share * (wanted - points).reshape(len(points), -1)
-            gram = K @ np.swapaxes(K, 1, 2) + slip**2 * np.eye(K.shape[1], dtype=K.dtype)
+            lack = share * (wanted - at).reshape(len(at), -1)
+            gram = K @ np.swapaxes(K, 1, 2) + np.eye(K.shape[1], dtype=K.dtype)
             change = np.swapaxes(K, 1, 2) @ np.linalg.solve(gram, lack[..., None])
             y, b = objective.split(z)
             z = objective.join(y + change[..., 0].T.astype(y.dtype), b)
         return z
+
+    def _standing(self, contacts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Which of the still points are held, [T, P], and how far off they may be, [T, P] metres."""
+        slip = SLIP / max(self.view.problem.weights.feet, 1e-6) ** 0.5
+        feet = contacts & (self.view.problem.weights.feet > 0)
+        pins = self.view.problem.pins
+        if pins is None:
+            return feet, np.full(feet.shape, slip, dtype=np.float32)
+        known = pins.known[:, pins.joints]
+        sigma = np.where(known, pins.sigma[:, pins.joints], SLIP)
+        allowed = np.concatenate([np.full(feet.shape, slip), sigma], axis=1)
+        return np.concatenate([feet, known], axis=1), allowed.astype(np.float32)
+
+    def _places(self, points: np.ndarray, contacts: np.ndarray) -> np.ndarray:
+        """Where held points shall be: the mean over each contact, the pins' places. [T, P, 3]."""
+        places = points.copy()
+        for point in range(contacts.shape[1]):
+            for begin, end in _runs(contacts[:, point]):
+                places[begin:end, point] = self._standing_place(points[begin:end, point])
+        if self.objective.anchors is not None:
+            places[:, len(FEET) :] = np.moveaxis(self.objective.anchors.place[len(FEET) :], -1, 0)
+        return places
+
+    def _standing_place(self, points: np.ndarray) -> np.ndarray:
+        """Where a point stands over one contact, [F, 3] -> [F, 3] or [3]: at its mean.
+
+        What wanders farther than WANDER from there is no error of the fit: then slowly, as the mean over a
+        second does.
+        """
+        mean = points.mean(axis=0)
+        if np.linalg.norm(points - mean, axis=1).max() <= WANDER:
+            return mean
+        half = max(1, round(self.rate / 2))
+        summed = np.cumsum(np.concatenate([np.zeros((1, 3)), points]), axis=0)
+        frames = np.arange(len(points))
+        first, last = np.maximum(frames - half, 0), np.minimum(frames + half + 1, len(points))
+        return (summed[last] - summed[first]) / (last - first)[:, None]
 
     @property
     def duration(self) -> float:
@@ -201,31 +241,24 @@ def _pinned(view: PersonView, duration: float) -> Anchors | None:
     return Anchors(place.astype(np.float32), weight.astype(np.float32))
 
 
-def _corrections(points: np.ndarray, contacts: np.ndarray, fade: int) -> tuple[np.ndarray, np.ndarray]:
-    """How far each point must move to stand still, [T, P, 3] metres, and how firmly that counts, [T, P].
+def _faded(ways: np.ndarray, standing: np.ndarray, fade: int) -> tuple[np.ndarray, np.ndarray]:
+    """How far each point shall move, [T, P, 3] metres, and how firmly that counts, [T, P].
 
-    Over a contact the way to its mean place; before and after it the way at its edge, fading over ``fade``
-    frames.
+    ``ways`` [T, P, 3] where a point is ``standing`` [T, P]; before and after it the way at the edge, fading
+    over ``fade`` frames.
     """
-    frames = len(points)
-    shift, hold = np.zeros_like(points), np.zeros(contacts.shape, dtype=points.dtype)
-    falling = 0.5 + 0.5 * np.cos(np.pi * np.arange(1, fade + 1) / (fade + 1))
-    for point in range(contacts.shape[1]):
-        for begin, end in _runs(contacts[:, point]):
-            own = points[begin:end, point]
-            way = own.mean(axis=0) - own
-            shift[begin:end, point] += way
-            hold[begin:end, point] = 1
-            for index, edge in (
-                (np.arange(begin - 1, begin - fade - 1, -1), 0),
-                (np.arange(end, end + fade), -1),
-            ):
-                inside = (index >= 0) & (index < frames)
-                index, share = index[inside], falling[inside]
-                free = ~contacts[index, point]
-                index, share = index[free], share[free].astype(points.dtype)
-                shift[index, point] += share[:, None] * way[edge]
-                hold[index, point] = np.maximum(hold[index, point], share)
+    shift, hold = np.zeros_like(ways), standing.astype(ways.dtype)
+    falling = (0.5 + 0.5 * np.cos(np.pi * np.arange(1, fade + 1) / (fade + 1))).astype(ways.dtype)
+    for point in range(standing.shape[1]):
+        for begin, end in _runs(standing[:, point]):
+            shift[begin:end, point] += ways[begin:end, point]
+            before, after = np.arange(begin - 1, begin - fade - 1, -1), np.arange(end, end + fade)
+            for frames, edge in ((before, begin), (after, end - 1)):
+                inside = (frames >= 0) & (frames < len(ways))
+                inside[inside] = ~standing[frames[inside], point]
+                frames, share = frames[inside], falling[inside]
+                shift[frames, point] += share[:, None] * ways[edge, point]
+                hold[frames, point] = np.maximum(hold[frames, point], share)
     return shift, hold
 
 

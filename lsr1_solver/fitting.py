@@ -109,7 +109,7 @@ def fit(
             state = yield from stages.without_outliers(state, problem.initializer)
             if state is before:  # nothing was dropped: another look would see the same
                 break
-    if one_shape and len(view.turn) > 1:
+    if (one_shape or problem.frame_rate is not None) and len(view.turn) > 1:
         state = yield from stages.with_one_shape(state)
     yield state
 

@@ -56,9 +56,9 @@ def fit_clip(body: bpy.types.Object, keypoints: Path, folder: Path) -> None:
     person = solver.read_keypoints(keypoints, format=FORMAT, image_size=size)[0]
     person = addon.fits.square_keypoints(view, person)
     model = addon.armature.rig_of(body).body
-    problem = solver.FitProblem(model, view.camera, person)
-    *_, state = solver.fit(problem, solver.MINIMIZERS[scene.lsr1.settings.minimizer], one_shape=True)
-    pose = solver.bridge_gaps(state.pose, state.fitted)
+    problem = solver.FitProblem(model, view.camera, person, frame_rate=RATE)
+    *_, state = solver.fit(problem, solver.MINIMIZERS[scene.lsr1.settings.minimizer])
+    pose = state.pose
     frames = range(scene.lsr1.keypoints.start_frame, scene.lsr1.keypoints.start_frame + len(person))
     addon.body.set_shape(bpy.context, body, np.asarray(pose.betas)[0])
     addon.keyframes.insert_keyframes(body, pose, frames, view.to_world)

@@ -64,8 +64,12 @@ def clip(
     confidence: np.ndarray | None = None,
     weights: Weights | None = None,
 ) -> FitProblem:
-    """The keypoints as one clip."""
+    """The keypoints as one clip; this person's feet hang in the air, so none are held."""
     xy = pixels(points, noise=noise)
     return FitProblem(
-        BODY, CAMERA, keypoints_2d(xy, confidence, BODY_25), weights=weights or Weights(), frame_rate=rate
+        BODY,
+        CAMERA,
+        keypoints_2d(xy, confidence, BODY_25),
+        weights=weights or Weights(feet=0.0),
+        frame_rate=rate,
     )
