@@ -16,7 +16,7 @@ from pathlib import Path
 
 from ..errors import FitError
 from .config import read_config
-from .processes import join_processes
+from .processes import join_processes, leave
 from .stages import ALL, STAGES, Workshop, run_stages
 
 _log = logging.getLogger(__name__)
@@ -43,6 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except FitError as error:
         _log.error("%s", error)
         return 2
+    if processes.count > 1:
+        leave(0)
     return 0
 
 

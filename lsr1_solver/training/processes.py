@@ -7,9 +7,11 @@ are averaged: the number of processes changes a result by rounding alone.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import NoReturn
 
 import torch
 import torch.distributed
@@ -63,3 +65,14 @@ def join_processes() -> Iterator[Processes]:
         yield Processes(torch.distributed.get_rank(), torch.distributed.get_world_size())
     finally:
         torch.distributed.destroy_process_group()
+
+
+def leave(code: int) -> NoReturn:
+    """End one of several processes at once, all its files being written.
+
+    Left the ordinary way, a process of a gloo group now and then aborts after its last line, in the threads
+    that torch still holds ("terminate called without an active exception"), and torchrun counts it as failed.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)

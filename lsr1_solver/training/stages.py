@@ -17,6 +17,7 @@ from ..model_file import load_body_model
 from ..pose_prior import load_pose_prior
 from .config import TrainingConfig
 from .learn_clip_initializer import finish_clip_initializer, train_clip_initializer
+from .learn_clip_steps import learn_clip_steps, save_clip_steps, training_clips
 from .learn_initializer import finish_initializer, train_initializer
 from .learn_optimizer import problem_pool, save_optimizer, train_optimizer
 from .learn_quadratics import learn_quadratics
@@ -68,6 +69,11 @@ class Workshop:
     def optimizer_file(self) -> Path:
         """What the stage `optimizer` writes."""
         return self.out / "lsr1.npz"
+
+    @property
+    def clip_steps_file(self) -> Path:
+        """What the stage `clip_steps` writes."""
+        return self.out / "clip_steps.npz"
 
     @property
     def quadratics_file(self) -> Path:
@@ -177,6 +183,18 @@ def _widened_poses(shop: Workshop) -> np.ndarray:
         return file["vectors"]
 
 
+def clip_steps_stage(shop: Workshop) -> None:
+    """Learn the step sizes of clips, on motions read by the initializers in use."""
+    if not shop.processes.is_first:
+        return
+    began, config = time.monotonic(), shop.config.clip_steps
+    motions = load_motions(shop.mocap, rate=config.rate, splits=("train",))
+    clips = training_clips(motions, load_body_model(), load_initializer(), config, shop.config.seed)
+    save_clip_steps(
+        shop.clip_steps_file, learn_clip_steps(clips, config, seed=shop.config.seed), shop.config, began
+    )
+
+
 def _made_by(stage: str, path: Path) -> Path:
     """The path of what an earlier stage wrote."""
     if not path.exists():
@@ -193,6 +211,7 @@ STAGES: Mapping[str, Stage] = {
     "clip_initializer": clip_initializer_stage,
     "optimizer": optimizer_stage,
     "quadratics": quadratics_stage,
+    "clip_steps": clip_steps_stage,
 }
 ALL = "all"
 

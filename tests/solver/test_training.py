@@ -207,7 +207,7 @@ import numpy as np
 import torch
 from lsr1_solver.model_file import load_body_model
 from lsr1_solver.training.learn_initializer import begin_initializer
-from lsr1_solver.training.processes import join_processes
+from lsr1_solver.training.processes import join_processes, leave
 from tests.solver.test_training import SMALL
 
 torch.set_num_threads(1)
@@ -217,6 +217,7 @@ with join_processes() as processes:
         training.advance()
     if processes.is_first:
         np.savez(sys.argv[2], **{name: w.numpy() for name, w in training.average.items()})
+leave(0)
 """
 
 
