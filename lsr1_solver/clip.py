@@ -16,6 +16,7 @@ import numpy as np
 
 from .body_model import BodyPose
 from .clip_base import minimise_clip
+from .clip_feet import contacts_of, with_points_in_place
 from .clip_motion import ClipMotion, clip_axes, motion_of, read_clip, rough_height
 from .clip_problem import COMMON_RATE, clip_problem
 from .cuts import jump_cuts, stray_frames
@@ -166,9 +167,9 @@ def _solve(
     for found in _sometimes(minimise_clip(objective, z, clip.minimizer, clip.max_iterations)):
         z, solved = found, problem.motion(found, solved)
         yield solved
-    contacts = problem.contacts(solved)
+    contacts = contacts_of(problem, solved)
     if contacts.any() or view.problem.pins is not None:
-        z = problem.with_points_in_place(z, contacts)
+        z = with_points_in_place(problem, z, contacts)
     yield replace(problem.motion(z, solved), contacts=contacts)
 
 

@@ -22,128 +22,8 @@ import numpy as np
 
 from .clip_chain import ClipChain, PosedClip
 from .clip_model import ClipModel
+from .clip_terms import Anchors, Kept, Lens, Temporal, total
 from .limits import SOFTNESS
-from .objective import NEAREST
-
-
-@dataclass(frozen=True, eq=False)
-class Temporal:
-    """``[n]`` precisions of one frame's step and of its second difference, and the ``path`` [n, T] to which
-    the coordinates are relative: what moves is ``y + path``.
-    """
-
-    velocity: np.ndarray
-    acceleration: np.ndarray
-    path: np.ndarray
-
-    def energy_and_gradient(self, y: np.ndarray) -> tuple[float, np.ndarray]:
-        """Of the whole clip, and [n, T]."""
-        whole = y + self.path
-        step = whole[:, 1:] - whole[:, :-1]
-        bend = step[:, 1:] - step[:, :-1]
-        by_bend = self.acceleration[:, None] * bend
-        by_step = self.velocity[:, None] * step
-        energy = 0.5 * (_total(by_bend * bend) + _total(by_step * step))
-        by_step[:, 1:] += by_bend
-        by_step[:, :-1] -= by_bend
-        gradient = np.empty_like(y)
-        gradient[:, 0] = -by_step[:, 0] if by_step.shape[1] else 0
-        gradient[:, 1:] = by_step
-        gradient[:, 1:-1] -= by_step[:, 1:]
-        return energy, gradient
-
-
-@dataclass(frozen=True, eq=False)
-class Lens:
-    """Where the camera is in each frame, and what it saw.
-
-    ``turn`` [3, 3, T] from the clip's axes to the camera's, ``eye`` [3, T] metres its place; None for both
-    where the clip's axes are the camera's. ``target`` [K, 2, T] on the image plane, ``weight`` [K, T] the
-    keypoints' share in the energy, ``unit`` [T] 1 % of the person's height on the image plane.
-    """
-
-    turn: np.ndarray | None
-    eye: np.ndarray | None
-    target: np.ndarray
-    weight: np.ndarray
-    unit: np.ndarray
-    delta: float
-
-    def seen(self, points: np.ndarray) -> np.ndarray:
-        """Points in the camera's axes. [K, 3, T] -> [K, 3, T]."""
-        if self.turn is None or self.eye is None:
-            return points
-        return np.einsum("rct,kct->krt", self.turn, points - self.eye)
-
-    def residual(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Residuals [K, 2, T] in units, image-plane points [K, 2, T] and depths [K, T] of ``seen`` points."""
-        depth = np.maximum(-points[:, 2], NEAREST)
-        plane = points[:, :2] / depth[:, None]
-        return (plane - self.target) / self.unit, plane, depth
-
-    def energy_and_force(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """[T], and the gradient at the points [K, 3, T]."""
-        seen = self.seen(points)
-        residual, plane, depth = self.residual(seen)
-        root = np.sqrt(1 + np.einsum("kct,kct->kt", residual, residual) / self.delta**2)
-        energy = self.delta**2 * np.einsum("kt,kt->t", self.weight, root - 1)
-        pull = (self.weight / (root * depth * self.unit))[:, None] * residual
-        force = np.empty_like(points)
-        force[:, :2] = pull
-        force[:, 2] = np.einsum("kct,kct->kt", pull, plane) * (seen[:, 2] < -NEAREST)
-        if self.turn is not None:
-            force = np.einsum("rct,krt->kct", self.turn, force)
-        return energy, force
-
-    def rows(self, points: np.ndarray) -> np.ndarray:
-        """The directions [T, K, 2, 3] whose products with the points' motion are the weighted residuals'."""
-        seen = self.seen(points)
-        residual, plane, depth = self.residual(seen)
-        root = np.sqrt(1 + np.einsum("kct,kct->kt", residual, residual) / self.delta**2)
-        scale = np.sqrt(self.weight / root) / (depth * self.unit)
-        rows = np.zeros((*plane.shape, 3), dtype=points.dtype)
-        rows[:, 0, :, 0] = rows[:, 1, :, 1] = scale
-        rows[..., 2] = scale[:, None] * plane * (seen[:, None, 2] < -NEAREST)
-        rows = np.moveaxis(rows, 2, 0)
-        return rows if self.turn is None else rows @ np.moveaxis(self.turn, -1, 0)[:, None]
-
-    def frames(self, index: np.ndarray) -> Lens:
-        """Some frames alone."""
-        turn = None if self.turn is None else self.turn[..., index]
-        eye = None if self.eye is None else self.eye[..., index]
-        return Lens(turn, eye, self.target[..., index], self.weight[..., index], self.unit[index], self.delta)
-
-
-@dataclass(frozen=True, eq=False)
-class Anchors:
-    """Where P points of the chain, its last ones, shall be.
-
-    ``place`` [P, 3, T] metres and ``weight`` [P, T] in 1/metres^2, 0 where a point is free.
-    """
-
-    place: np.ndarray
-    weight: np.ndarray
-
-    def energy_and_force(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """[T], and the gradient at the points [P, 3, T]."""
-        apart = points - self.place
-        force = self.weight[:, None] * apart
-        return 0.5 * np.einsum("pct,pct->t", force, apart), force
-
-
-@dataclass(frozen=True, eq=False)
-class Kept:
-    """What the user has set: ``x`` [75, T] stays exactly where ``held`` [75, T] is set, and elsewhere costs
-    ``weight`` [75, T] times half the square of its distance.
-
-    ``free`` [n] are the unknown rows of x and ``inward`` [n, n] the inverse of the basis there.
-    """
-
-    x: np.ndarray
-    held: np.ndarray
-    weight: np.ndarray
-    free: np.ndarray
-    inward: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,23 +85,23 @@ class ClipObjective:
         by_frame, force = self._forces(posed)
         limits = posed.limits()
         by_x, by_betas = posed.pull_back(force, self.limit_weight * limits / SOFTNESS)
-        total = _total(by_frame)
-        total += 0.5 * _total(self.limit_weight * np.einsum("lt,lt->t", limits, limits))
+        whole = total(by_frame)
+        whole += 0.5 * total(self.limit_weight * np.einsum("lt,lt->t", limits, limits))
         if self.kept is None:
             more, by_y = self._ties(y)
             by_y += self.basis.T @ by_x
         else:
             more, by_y = self._kept_ties(self.kept, x, by_x)
-        total += more + 0.5 * self.shape_weight * float(b @ b)
+        whole += more + 0.5 * self.shape_weight * float(b @ b)
         by_b = self.shape_spread.T @ by_betas + self.shape_weight * b
-        return np.array([total]), self.join(by_y, by_b)
+        return np.array([whole]), self.join(by_y, by_b)
 
     def _ties(self, y: np.ndarray) -> tuple[float, np.ndarray]:
         """What ties coordinates [n, T] to the reading and to their neighbours: energy and gradient."""
         energy, gradient = self.temporal.energy_and_gradient(y)
         apart = y - self.prior
         pull = self.prior_weight * apart
-        return energy + 0.5 * _total(pull * apart), gradient + pull
+        return energy + 0.5 * total(pull * apart), gradient + pull
 
     def _kept_ties(self, kept: Kept, x: np.ndarray, by_x: np.ndarray) -> tuple[float, np.ndarray]:
         """The same where parts of ``x`` are kept: neighbours feel them, and they feel nothing."""
@@ -230,7 +110,7 @@ class ClipObjective:
         by_x = by_x + kept.weight * apart
         by_x[kept.free] += kept.inward.T @ by_y
         by_x = np.where(kept.held, 0, by_x)
-        return more + 0.5 * _total(kept.weight * apart * apart), self.basis.T @ by_x
+        return more + 0.5 * total(kept.weight * apart * apart), self.basis.T @ by_x
 
     def _keypoints(self, points: np.ndarray) -> np.ndarray:
         return points[: len(self.lens.target)]
@@ -305,8 +185,3 @@ def _single(part: Part) -> Part:
         if isinstance(value := getattr(part, f.name), np.ndarray) and value.dtype == np.float64
     }
     return replace(part, **arrays)
-
-
-def _total(values: np.ndarray) -> float:
-    """The sum in double precision."""
-    return float(np.sum(values, dtype=np.float64))

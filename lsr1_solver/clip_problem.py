@@ -14,8 +14,8 @@ from .body_model import JOINT_COUNT, SMPL_JOINT_NAMES
 from .clip_chain import clip_chain
 from .clip_initializer import load_clip_initializer
 from .clip_motion import COMMON_RATE, FEET, ClipMotion, clip_axes, low_pass, motion_of, smooth_rotations
-from .clip_objective import Anchors, ClipObjective, Kept, Lens, Temporal
-from .contacts import find_contacts
+from .clip_objective import ClipObjective
+from .clip_terms import Anchors, Kept, Lens, Temporal
 from .cosine_transform import cosine_transform, inverse_cosine_transform
 from .kinematics import BETAS_START, PELVIS, ROTATION_SIZE, keypoint_chain
 from .motion_prior import MotionPrior, load_motion_prior
@@ -30,11 +30,6 @@ PRIOR_WEIGHT, VELOCITY_WEIGHT, ACCELERATION_WEIGHT, SHAPE_WEIGHT = 0.05, 0.05, 0
 START_TRUST = 0.9
 # A joint that moves no keypoint by more than this share of its own motion is no unknown.
 LEAST_SHARE = 0.05
-# How far a standing point stays from its place where the whole body would have to move one standard deviation
-# to bring it there, metres; and the seconds over which a correction fades: at once would jerk the knee.
-SLIP, FADE = 0.02, 0.25
-# Metres that a standing point may seem to stray by the errors of a fit.
-WANDER = 0.25
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,86 +78,6 @@ class ClipProblem:
             loss=loss,
             feet=feet,
         )
-
-    def contacts(self, motion: ClipMotion) -> np.ndarray:
-        """Which of the feet's points stand still, [T, 4]: as the problem says, or found in the motion."""
-        given = self.view.problem.contacts
-        if given is not None:
-            return given
-        up = np.array([0.0, 1.0, 0.0])
-        if self.view.problem.camera_to_world is None:
-            # Where people's heads are, in the mean, is up, as far as a camera that nobody levelled can tell.
-            up = motion.rotations[:, 0, :, 1].mean(axis=0)
-        return find_contacts(motion.feet, up, self.rate, eye=clip_axes(self.view)[1])
-
-    def with_points_in_place(self, z: np.ndarray, contacts: np.ndarray) -> np.ndarray:
-        """The clip with standing points brought to their mean place, and pinned joints to theirs.
-
-        ``contacts`` [T, 4]. Every frame by itself, with the least change in the coordinates in which the
-        reading's error is the identity: ``d = K^T (K K^T + s^2 I)^-1 r``, K the points' Jacobian, r what they
-        lack and s what is allowed: SLIP, or the pins' sigma. Before and after, the correction fades; as the
-        motion is smooth, so is what is added to it.
-        """
-        objective, keypoints = self.objective, len(self.objective.lens.target)
-        points = slice(keypoints, None)
-        eye = np.broadcast_to(np.eye(3, dtype=np.float32), (len(contacts), len(self.still), 3, 3))
-        standing, allowed = self._standing(contacts)
-        wanted = hold = None
-        for _ in range(2):  # the second time for what turns bend
-            posed = objective.pose(z)
-            at = np.moveaxis(posed.points[points], -1, 0)
-            if wanted is None or hold is None:
-                ways = self._places(at, contacts) - at
-                shift, hold = _faded(ways, standing, max(1, round(FADE * self.rate)))
-                wanted = at + shift
-            rows = posed.row_jacobian(eye, points)[0]
-            if objective.kept is not None:
-                rows = np.where(objective.kept.held.T[:, None], 0, rows)
-            share = np.repeat(hold / allowed, 3, axis=1)
-            K = share[..., None] * (rows @ objective.basis)
-            lack = share * (wanted - at).reshape(len(at), -1)
-            gram = K @ np.swapaxes(K, 1, 2) + np.eye(K.shape[1], dtype=K.dtype)
-            change = np.swapaxes(K, 1, 2) @ np.linalg.solve(gram, lack[..., None])
-            y, b = objective.split(z)
-            z = objective.join(y + change[..., 0].T.astype(y.dtype), b)
-        return z
-
-    def _standing(self, contacts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Which of the still points are held, [T, P], and how far off they may be, [T, P] metres."""
-        slip = SLIP / max(self.view.problem.weights.feet, 1e-6) ** 0.5
-        feet = contacts & (self.view.problem.weights.feet > 0)
-        pins = self.view.problem.pins
-        if pins is None:
-            return feet, np.full(feet.shape, slip, dtype=np.float32)
-        known = pins.known[:, pins.joints]
-        sigma = np.where(known, pins.sigma[:, pins.joints], SLIP)
-        allowed = np.concatenate([np.full(feet.shape, slip), sigma], axis=1)
-        return np.concatenate([feet, known], axis=1), allowed.astype(np.float32)
-
-    def _places(self, points: np.ndarray, contacts: np.ndarray) -> np.ndarray:
-        """Where held points shall be: the mean over each contact, the pins' places. [T, P, 3]."""
-        places = points.copy()
-        for point in range(contacts.shape[1]):
-            for begin, end in _runs(contacts[:, point]):
-                places[begin:end, point] = self._standing_place(points[begin:end, point])
-        if self.objective.anchors is not None:
-            places[:, len(FEET) :] = np.moveaxis(self.objective.anchors.place[len(FEET) :], -1, 0)
-        return places
-
-    def _standing_place(self, points: np.ndarray) -> np.ndarray:
-        """Where a point stands over one contact, [F, 3] -> [F, 3] or [3]: at its mean.
-
-        What wanders farther than WANDER from there is no error of the fit: then slowly, as the mean over a
-        second does.
-        """
-        mean = points.mean(axis=0)
-        if np.linalg.norm(points - mean, axis=1).max() <= WANDER:
-            return mean
-        half = max(1, round(self.rate / 2))
-        summed = np.cumsum(np.concatenate([np.zeros((1, 3)), points]), axis=0)
-        frames = np.arange(len(points))
-        first, last = np.maximum(frames - half, 0), np.minimum(frames + half + 1, len(points))
-        return (summed[last] - summed[first]) / (last - first)[:, None]
 
     @property
     def duration(self) -> float:
@@ -239,27 +154,6 @@ def _pinned(view: PersonView, duration: float) -> Anchors | None:
     place[len(FEET) :] = np.transpose(target[:, pins.joints], (1, 2, 0))
     weight = np.pad((duration / sigma**2).T, ((len(FEET), 0), (0, 0)))
     return Anchors(place.astype(np.float32), weight.astype(np.float32))
-
-
-def _faded(ways: np.ndarray, standing: np.ndarray, fade: int) -> tuple[np.ndarray, np.ndarray]:
-    """How far each point shall move, [T, P, 3] metres, and how firmly that counts, [T, P].
-
-    ``ways`` [T, P, 3] where a point is ``standing`` [T, P]; before and after it the way at the edge, fading
-    over ``fade`` frames.
-    """
-    shift, hold = np.zeros_like(ways), standing.astype(ways.dtype)
-    falling = (0.5 + 0.5 * np.cos(np.pi * np.arange(1, fade + 1) / (fade + 1))).astype(ways.dtype)
-    for point in range(standing.shape[1]):
-        for begin, end in _runs(standing[:, point]):
-            shift[begin:end, point] += ways[begin:end, point]
-            before, after = np.arange(begin - 1, begin - fade - 1, -1), np.arange(end, end + fade)
-            for frames, edge in ((before, begin), (after, end - 1)):
-                inside = (frames >= 0) & (frames < len(ways))
-                inside[inside] = ~standing[frames[inside], point]
-                frames, share = frames[inside], falling[inside]
-                shift[frames, point] += share[:, None] * ways[edge, point]
-                hold[frames, point] = np.maximum(hold[frames, point], share)
-    return shift, hold
 
 
 def still_points(view: PersonView) -> tuple[str, ...]:
@@ -344,9 +238,3 @@ def _smoothed(y: np.ndarray, temporal: Temporal, trust: float) -> np.ndarray:
     stiffness = 2 - 2 * np.cos(np.pi * np.arange(y.shape[1]) / y.shape[1])
     tied = temporal.velocity[:, None] * stiffness + temporal.acceleration[:, None] * stiffness**2
     return inverse_cosine_transform(cosine_transform(y) * trust / (trust + tied))
-
-
-def _runs(mask: np.ndarray) -> list[tuple[int, int]]:
-    """The first frame and the one after the last of each run of ``mask`` [T]."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(int)))
-    return [(int(a), int(b)) for a, b in edges.reshape(-1, 2)]

@@ -10,8 +10,9 @@ from lsr1_solver.clip_chain import clip_chain
 from lsr1_solver.clip_minimizer import LearnedLBFGS, weight_shapes
 from lsr1_solver.clip_model import ClipModel
 from lsr1_solver.clip_motion import read_clip
-from lsr1_solver.clip_objective import Anchors, ClipObjective, Kept, Lens, Temporal
+from lsr1_solver.clip_objective import ClipObjective
 from lsr1_solver.clip_problem import clip_problem
+from lsr1_solver.clip_terms import Anchors, Kept, Lens, Temporal
 from lsr1_solver.cosine_transform import cosine_transform, inverse_cosine_transform
 from lsr1_solver.kinematics import keypoint_chain, pose_chain, pull_back, row_jacobian
 from lsr1_solver.limits import SOFTNESS, limit_residual
