@@ -23,10 +23,11 @@ from .body_model import (
 )
 from .bvh import write_bvh
 from .camera import Camera, camera_from_focal, camera_from_lens, default_camera, project
+from .clip_minimizer import LearnedLBFGS, load_clip_minimizer
 from .clip_motion import bridge_gaps
 from .depth_flip import flip_limb, flip_problem
 from .errors import FitError
-from .fit_state import FitState, FitStatus
+from .fit_state import ClipFindings, FitState, FitStatus
 from .fitting import MINIMIZERS, fit, fit_pose
 from .initializer import Initializer, load_initializer
 from .keypoint_files import read_keypoints
@@ -58,6 +59,7 @@ __all__ = [
     "BodyModel",
     "BodyPose",
     "Camera",
+    "ClipFindings",
     "FitError",
     "FitProblem",
     "FitState",
@@ -66,6 +68,7 @@ __all__ = [
     "KeypointFormat",
     "Keypoints2D",
     "Landmark",
+    "LearnedLBFGS",
     "LearnedSR1",
     "LevenbergMarquardt",
     "Minimizer",
@@ -89,6 +92,7 @@ __all__ = [
     "keypoint_format",
     "keypoints_2d",
     "load_body_model",
+    "load_clip_minimizer",
     "load_initializer",
     "load_learned_sr1",
     "load_pose_prior",
