@@ -2,12 +2,25 @@
 
 import bpy
 
-from . import clip_panel, clip_properties, motion_panel, overlay, panels, properties, shape_follower
+from . import (
+    clip_panel,
+    clip_properties,
+    motion_panel,
+    overlay,
+    panels,
+    properties,
+    refine_panel,
+    refine_properties,
+    shape_follower,
+)
 from .operators import body as body_buttons
-from .operators import clip, fit, keypoints, motion, picture, place, transfer
+from .operators import clip, fit, keypoints, motion, picture, place, refine, transfer
 from .operators import tracks as track_buttons
 
 CLASSES = (
+    refine_properties.LSR1_PG_lock,
+    refine_properties.LSR1_PG_pin,
+    refine_properties.LSR1_PG_refine,
     properties.LSR1_PG_body,
     properties.LSR1_PG_person,
     properties.LSR1_PG_keypoints,
@@ -40,6 +53,11 @@ CLASSES = (
     track_buttons.LSR1_OT_cut_track,
     track_buttons.LSR1_OT_merge_tracks,
     track_buttons.LSR1_OT_import_timings,
+    refine.LSR1_OT_refit,
+    refine.LSR1_OT_lock_bones,
+    refine.LSR1_OT_unlock_bones,
+    refine.LSR1_OT_pin_joint,
+    refine.LSR1_OT_unpin_joint,
     transfer.LSR1_OT_guess_bones,
     transfer.LSR1_OT_copy_motion,
     transfer.LSR1_OT_follow_live,
@@ -56,6 +74,7 @@ CLASSES = (
     clip_panel.LSR1_PT_clip_frames,
     clip_panel.LSR1_PT_clip_tracks,
     clip_panel.LSR1_PT_clip_options,
+    refine_panel.LSR1_PT_refine,
     panels.LSR1_PT_shape,
     panels.LSR1_UL_joint_bones,
     panels.LSR1_PT_copy,

@@ -53,8 +53,8 @@ def camera_path(context: bpy.types.Context, view: View, frames: np.ndarray) -> C
     if not _may_move(scene.camera):
         return CameraPath(view.camera, np.array(view.to_world))
     size = tuple(scene.lsr1.keypoints.size)
-    with _stage(scene) as stage:
-        views = [_seen(stage, frame, size) for frame in frames.tolist()]
+    with stage(scene, scene.camera) as own:
+        views = [_seen(own, frame, size) for frame in frames.tolist()]
     places = np.stack([np.array(one.to_world) for one in views])
     focal = np.array([one.camera.focal_length for one in views])
     centre = np.stack([one.camera.principal_point for one in views])
@@ -77,19 +77,20 @@ def _may_move(camera: bpy.types.Object) -> bool:
 
 
 @contextmanager
-def _stage(scene: bpy.types.Scene) -> Iterator[bpy.types.Scene]:
-    """A scene with nothing but the camera in it, for a moment: quick, and nobody's frame moves."""
-    stage = bpy.data.scenes.new("LSR1 Camera Path")
+def stage(scene: bpy.types.Scene, *things: bpy.types.Object) -> Iterator[bpy.types.Scene]:
+    """A scene with nothing but these objects in it, for a moment: quick, and nobody's frame moves."""
+    own = bpy.data.scenes.new("LSR1 Camera Path")
     try:
-        stage.collection.objects.link(scene.camera)
-        stage.camera, stage.active_clip = scene.camera, scene.active_clip
+        for thing in things:
+            own.collection.objects.link(thing)
+        own.camera, own.active_clip = scene.camera, scene.active_clip
         for name in ("resolution_x", "resolution_y", "resolution_percentage", "fps", "fps_base"):
-            setattr(stage.render, name, getattr(scene.render, name))
-        stage.render.pixel_aspect_x = scene.render.pixel_aspect_x
-        stage.render.pixel_aspect_y = scene.render.pixel_aspect_y
-        yield stage
+            setattr(own.render, name, getattr(scene.render, name))
+        own.render.pixel_aspect_x = scene.render.pixel_aspect_x
+        own.render.pixel_aspect_y = scene.render.pixel_aspect_y
+        yield own
     finally:
-        bpy.data.scenes.remove(stage)
+        bpy.data.scenes.remove(own)
 
 
 def _seen(stage: bpy.types.Scene, frame: float, size: tuple[int, int]) -> View:

@@ -10,6 +10,7 @@ from ..lsr1_solver.quality import ClipQuality
 from ..lsr1_solver.report import state_quality
 from .body import add_body, mesh_of, remove_body, set_shape, show_betas, show_pose, shown_betas
 from .body_mesh import corrective_name
+from .bone_motion import read_bones, remember
 from .clips import clip_fit
 from .fits import Snapshot, restore, snapshot
 from .keyframes import key_shape, motion_channels
@@ -87,6 +88,7 @@ class TakeInProgress:
         if state.clip is not None:
             write_contacts(curves, job.frames, state.clip.contacts)
         describe(armature.animation_data.action, job.name, job.frames, quality)
+        remember(armature, job.frames, read_bones(armature, job.frames)[0])
         mesh = mesh_of(armature)
         keys = mesh.data.shape_keys if mesh is not None else None
         if keys is not None and corrective_name(0) in keys.key_blocks:

@@ -20,6 +20,7 @@ from ..lsr1_solver import (
 )
 from .armature import read_pose
 from .body import mesh_of, set_shape, show_pose, shown_betas
+from .bone_motion import read_bones, remember
 from .footage import View, render_size, scene_view
 from .keyframes import insert_keyframes, key_shape
 from .keypoint_store import keypoints_at
@@ -148,6 +149,8 @@ def accept(context: bpy.types.Context, job: SceneFit, state: FitState) -> str:
         mesh = mesh_of(armature)
         if mesh is not None:
             key_shape(mesh, state.pose, [scene.frame_current])
+    frame = np.array([scene.frame_current], dtype=float)
+    remember(armature, frame, read_bones(armature, frame, frame[0])[0])
     result = scene.lsr1.result
     errors = _picture_error(job, state)
     result.joints.clear()

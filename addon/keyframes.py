@@ -156,11 +156,11 @@ def key_values(
     for index in range(values.shape[1]):
         curve = curves.find(path, index=index)
         if curve is None:
-            curve = _new_curve(curves, path, index, group)
-        _add_keys(curve, times, values[:, index], _INTERPOLATIONS[interpolation])
+            curve = new_curve(curves, path, index, group)
+        add_keys(curve, times, values[:, index], interpolation)
 
 
-def _new_curve(curves: bpy.types.bpy_prop_collection, path: str, index: int, group: str) -> bpy.types.FCurve:
+def new_curve(curves: bpy.types.bpy_prop_collection, path: str, index: int, group: str) -> bpy.types.FCurve:
     """A curve in a group; Blender 4.4 renamed the argument where actions have channel bags."""
     known = curves.bl_rna.functions["new"].parameters.keys()
     if "group_name" in known:
@@ -168,7 +168,10 @@ def _new_curve(curves: bpy.types.bpy_prop_collection, path: str, index: int, gro
     return curves.new(path, index=index, action_group=group)
 
 
-def _add_keys(curve: bpy.types.FCurve, times: np.ndarray, values: np.ndarray, interpolation: int) -> None:
+def add_keys(
+    curve: bpy.types.FCurve, times: np.ndarray, values: np.ndarray, interpolation: str = "BEZIER"
+) -> None:
+    """Key a curve's numbers [B] at scene frames [B]; keys at other frames stay."""
     points = curve.keyframe_points
     if len(points):
         for time, value in zip(times.tolist(), values.tolist(), strict=True):
@@ -179,7 +182,9 @@ def _add_keys(curve: bpy.types.FCurve, times: np.ndarray, values: np.ndarray, in
         points.foreach_set("co", np.stack([times, values], axis=1)[order].astype(np.float32).ravel())
         for side in ("handle_left_type", "handle_right_type"):
             points.foreach_set(side, np.full(len(times), _AUTO_CLAMPED, dtype=np.int32))
-        points.foreach_set("interpolation", np.full(len(times), interpolation, dtype=np.int32))
+        points.foreach_set(
+            "interpolation", np.full(len(times), _INTERPOLATIONS[interpolation], dtype=np.int32)
+        )
     curve.update()
 
 

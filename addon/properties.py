@@ -17,6 +17,7 @@ from bpy.props import (
 from ..lsr1_solver import FORMATS, MINIMIZERS
 from .body_files import SHAPE_COUNT
 from .clip_properties import LSR1_PG_clip
+from .refine_properties import LSR1_PG_lock, LSR1_PG_pin, LSR1_PG_refine
 from .rig_mapping import guess_mapping
 from .timing import KEYS_AT_ITEMS
 
@@ -54,6 +55,8 @@ class LSR1_PG_body(bpy.types.PropertyGroup):
     left_big_toe: BoolProperty(name="Left Toes", description="The left toes stand still here")
     right_heel: BoolProperty(name="Right Heel", description="The right heel stands still here")
     right_big_toe: BoolProperty(name="Right Toes", description="The right toes stand still here")
+    locks: CollectionProperty(type=LSR1_PG_lock)
+    pins: CollectionProperty(type=LSR1_PG_pin)
 
 
 class LSR1_PG_person(bpy.types.PropertyGroup):
@@ -211,6 +214,7 @@ class LSR1_PG_scene(bpy.types.PropertyGroup):
     result: PointerProperty(type=LSR1_PG_result)
     settings: PointerProperty(type=LSR1_PG_settings)
     clip: PointerProperty(type=LSR1_PG_clip)
+    refine: PointerProperty(type=LSR1_PG_refine)
 
 
 class LSR1_AP_preferences(bpy.types.AddonPreferences):

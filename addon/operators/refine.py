@@ -1,0 +1,236 @@
+"""Re-fit, and the locks and pins that it keeps to."""
+# ruff: noqa: N801, RUF012 - Blender's way of naming and describing classes
+
+import time
+from collections.abc import Iterator
+
+import bpy
+
+from ...lsr1_solver import FitError, FitState
+from ..holding import active_joint, lock, parts_of, pin, selected_joints, unlock, unpin
+from ..refining import Refit, refit, span
+from .clip import SHOW_TIME
+from .common import (
+    body_there,
+    is_idle,
+    keypoints_there,
+    out_of_edit_modes,
+    over_panel,
+    redraw,
+    sentence,
+    target,
+    told,
+)
+from .fit import PASSED_ON, TICK, TIME_SLICE
+
+
+class LSR1_OT_refit(bpy.types.Operator):
+    """Fit the chosen limbs again around what was changed by hand, in the chosen frames alone. Esc cancels"""
+
+    bl_idname = "lsr1.refit"
+    bl_label = "Re-fit"
+    bl_options = {"REGISTER", "UNDO"}
+
+    _job: Refit
+    _states: Iterator[FitState]
+    _last: FitState | None = None
+    _timer: bpy.types.Timer | None = None
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """With a body and keypoints, outside the modes that edit."""
+        return (
+            is_idle(cls, context)
+            and body_there(cls, context)
+            and keypoints_there(cls, context)
+            and out_of_edit_modes(cls, context)
+        )
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """All at once: for scripts, and where there is no window."""
+        with told(self):
+            self._begin(context)
+            for state in self._states:
+                self._last = state
+            return self._end(context)
+        return {"CANCELLED"}
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        """Begin, and go on with every tick."""
+        if bpy.app.background or context.window is None:
+            return self.execute(context)
+        with told(self):
+            self._begin(context)
+            self._timer = context.window_manager.event_timer_add(TICK, window=context.window)
+            context.window_manager.modal_handler_add(self)
+            context.scene.lsr1.result.is_running = True
+            return {"RUNNING_MODAL"}
+        return {"CANCELLED"}
+
+    def modal(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        """A slice of the fit a tick. Nothing is written before the end, so there is nothing to bring back."""
+        if event.type == "ESC" or not context.scene.lsr1.result.is_running:
+            self.cancel(context)
+            self.report({"INFO"}, "Re-fit cancelled: everything is as it was")
+            return {"CANCELLED"}
+        if event.type != "TIMER":
+            passed = event.type in PASSED_ON or (event.type == "LEFTMOUSE" and over_panel(context, event))
+            return {"PASS_THROUGH"} if passed else {"RUNNING_MODAL"}
+        try:
+            deadline = time.perf_counter() + TIME_SLICE
+            while (state := next(self._states, None)) is not None:
+                self._last = state
+                if time.perf_counter() > deadline:
+                    context.workspace.status_text_set(f"Re-fit: step {state.iteration}    Esc: cancel")
+                    return {"RUNNING_MODAL"}
+            self.cancel(context)
+            return self._end(context)
+        except FitError as error:
+            self.cancel(context)
+            self.report({"ERROR"}, sentence(error))
+            return {"CANCELLED"}
+
+    def cancel(self, context: bpy.types.Context) -> None:
+        """Stop."""
+        if self._timer is not None:
+            context.window_manager.event_timer_remove(self._timer)
+            context.workspace.status_text_set(None)
+            self._timer = None
+        context.scene.lsr1.result.is_running = False
+
+    def _begin(self, context: bpy.types.Context) -> None:
+        self._job = refit(context, target(context))
+        self._states = self._job.states()
+
+    def _end(self, context: bpy.types.Context) -> set[str]:
+        if self._job.armature not in context.scene.objects:
+            raise FitError(f"{self._job.armature} is no longer in the scene")
+        self.report({"INFO"}, self._job.accept(context, self._last.pose))
+        redraw(context, *SHOW_TIME)
+        return {"FINISHED"}
+
+
+def bones_chosen(cls: type[bpy.types.Operator], context: bpy.types.Context) -> bool:
+    """Whether bones of the body are selected; says what to do where none is."""
+    if not (body_there(cls, context) and out_of_edit_modes(cls, context)):
+        return False
+    if not selected_joints(target(context)):
+        cls.poll_message_set("No bone is selected: go to Pose Mode and select some")
+        return False
+    return True
+
+
+class _OfBones:
+    """An operator for the selected bones, at the frames that the panel says."""
+
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """With bones selected."""
+        return bones_chosen(cls, context)
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Do it and say so."""
+        with told(self):
+            armature = target(context)
+            self.report(
+                {"INFO"}, self.act(context, armature, selected_joints(armature), *span(context.scene))
+            )
+            redraw(context)
+            return {"FINISHED"}
+        return {"CANCELLED"}
+
+    def act(
+        self,
+        context: bpy.types.Context,
+        armature: bpy.types.Object,
+        joints: list[str],
+        first: float,
+        last: float,
+    ) -> str:
+        """What is done. Returns a line for the user."""
+        raise NotImplementedError
+
+
+def _where(first: float, last: float) -> str:
+    return f"at frame {first:g}" if first == last else f"from frame {first:g} to {last:g}"
+
+
+class LSR1_OT_lock_bones(_OfBones, bpy.types.Operator):
+    """Lock the selected bones at the chosen frames: fits leave them exactly as they are"""
+
+    bl_idname = "lsr1.lock_bones"
+    bl_label = "Lock"
+
+    def act(
+        self,
+        context: bpy.types.Context,
+        armature: bpy.types.Object,
+        joints: list[str],
+        first: float,
+        last: float,
+    ) -> str:
+        """Lock."""
+        lock(armature, parts_of(joints), first, last)
+        return f"Locked {len(joints)} bone{'s' if len(joints) > 1 else ''} {_where(first, last)}"
+
+
+class LSR1_OT_unlock_bones(_OfBones, bpy.types.Operator):
+    """Unlock the selected bones at the chosen frames"""
+
+    bl_idname = "lsr1.unlock_bones"
+    bl_label = "Unlock"
+
+    def act(
+        self,
+        context: bpy.types.Context,
+        armature: bpy.types.Object,
+        joints: list[str],
+        first: float,
+        last: float,
+    ) -> str:
+        """Unlock."""
+        if not unlock(armature, parts_of(joints), first, last):
+            raise FitError(f"None of the selected bones is locked {_where(first, last)}")
+        return f"Unlocked {_where(first, last)}"
+
+
+class LSR1_OT_pin_joint(_OfBones, bpy.types.Operator):
+    """Pin the active bone's joint at the chosen frames: fits draw it to its place"""
+
+    bl_idname = "lsr1.pin_joint"
+    bl_label = "Pin"
+
+    def act(
+        self,
+        context: bpy.types.Context,
+        armature: bpy.types.Object,
+        joints: list[str],
+        first: float,
+        last: float,
+    ) -> str:
+        """Pin."""
+        joint, kind = active_joint(armature) or joints[0], context.scene.lsr1.refine.pin_to
+        pin(context, armature, joint, kind, first, last)
+        return f"Pinned {joint.replace('_', ' ')} {_where(first, last)}"
+
+
+class LSR1_OT_unpin_joint(_OfBones, bpy.types.Operator):
+    """Take away the pins of the selected bones at the chosen frames"""
+
+    bl_idname = "lsr1.unpin_joint"
+    bl_label = "Unpin"
+
+    def act(
+        self,
+        context: bpy.types.Context,
+        armature: bpy.types.Object,
+        joints: list[str],
+        first: float,
+        last: float,
+    ) -> str:
+        """Take away."""
+        if not unpin(armature, joints, first, last):
+            raise FitError(f"None of the selected bones is pinned {_where(first, last)}")
+        return f"Unpinned {_where(first, last)}"

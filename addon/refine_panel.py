@@ -1,0 +1,69 @@
+"""The panel "Refine": draws, computes nothing."""
+# ruff: noqa: N801, RUF012 - Blender's way of naming and describing classes
+
+import bpy
+
+from .operators.common import target
+
+_LISTED = 8
+
+
+class LSR1_PT_refine(bpy.types.Panel):
+    """The fit and the animator in turns."""
+
+    bl_idname = "LSR1_PT_refine"
+    bl_parent_id = "LSR1_PT_main"
+    bl_label = "Refine"
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+    bl_category = "LSR1"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """With a body."""
+        return target(context) is not None
+
+    def draw(self, context: bpy.types.Context) -> None:
+        """What may change, the re-fit, locks and pins."""
+        layout, data, body = self.layout, context.scene.lsr1, target(context)
+        refine = data.refine
+        column = layout.column()
+        column.use_property_split = True
+        column.use_property_decorate = False
+        column.prop(refine, "span")
+        if refine.span == "RANGE":
+            column.prop(refine, "first")
+            column.prop(refine, "last")
+        elif refine.span == "AROUND":
+            column.prop(refine, "falloff")
+        column.prop(refine, "edits")
+        layout.grid_flow(row_major=True, columns=2, align=True).prop(refine, "limbs")
+        row = layout.row()
+        row.scale_y = 1.4
+        if data.result.is_running:
+            row.operator("lsr1.cancel_fit", icon="CANCEL")
+        else:
+            row.operator("lsr1.refit", icon="FILE_REFRESH")
+        row = layout.row(align=True)
+        row.operator("lsr1.lock_bones", icon="LOCKED")
+        row.operator("lsr1.unlock_bones", icon="UNLOCKED")
+        _draw_held(layout, body.lsr1_body.locks, "LOCKED")
+        row = layout.row(align=True)
+        row.prop(refine, "pin_to", text="")
+        row.operator("lsr1.pin_joint", icon="PINNED")
+        row.operator("lsr1.unpin_joint", icon="UNPINNED")
+        _draw_held(layout, body.lsr1_body.pins, "PINNED")
+
+
+def _draw_held(layout: bpy.types.UILayout, items: bpy.types.bpy_prop_collection, icon: str) -> None:
+    """A line for every span of frames, with the parts that are held there."""
+    spans: dict[tuple[float, float], list[str]] = {}
+    for item in items:
+        spans.setdefault((item.first, item.last), []).append(item.name.replace("_", " "))
+    column = layout.column(align=True)
+    for (first, last), names in sorted(spans.items())[:_LISTED]:
+        frames = f"{first:g}" if first == last else f"{first:g} to {last:g}"
+        column.label(text=f"{frames}: {', '.join(names)}", icon=icon)
+    if len(spans) > _LISTED:
+        column.label(text=f"{len(spans) - _LISTED} more")

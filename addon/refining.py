@@ -1,0 +1,209 @@
+"""Re-fit: from the pose that the animator has changed to a problem, and from its answer to some keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import bpy
+import numpy as np
+
+from ..lsr1_solver import MINIMIZERS, FitError, FitProblem, FitState, Weights, fit
+from ..lsr1_solver.body_model import BodyPose
+from ..lsr1_solver.problem import PARTS, PLACE, SHAPE
+from ..lsr1_solver.refine import LIMBS, edited_parts, refit_problem
+from .body import shown_betas
+from .bone_motion import BoneMotion, change_to, is_keyed, read_bones, recall, remember
+from .camera_path import CameraPath, camera_path
+from .fits import picture_view, square_keypoints
+from .holding import locked_parts, pins_at
+from .keypoint_store import frame_count, keypoints_at
+from .rig import rig_of
+from .timing import clip_rate, nearest_row, row_frames
+from .tracks import track_keypoints
+
+# Frames on either side that show the motion which the new frames must go on with.
+_CONTEXT = 6
+# An edit as a hint, radians: one standard deviation.
+_HINT = 0.1
+# How far a correction turns joints (radians) and moves the place (metres) next to its frame.
+_FALLOFF = 0.3
+_SAME_FRAME = 1e-3
+
+
+@dataclass(frozen=True, eq=False)
+class Refit:
+    """A part of a clip, or a still, as a problem that holds what must not change.
+
+    ``armature`` is a name: objects may be freed between two ticks. ``frames`` [B] scene frames, ``motion``
+    the bones as they are there, ``written`` as the last fit left them, ``start`` the pose in camera axes,
+    ``changes`` [B, 26] which of PARTS may change, ``edited`` those that were changed by hand.
+    """
+
+    armature: str
+    path: CameraPath
+    problem: FitProblem
+    frames: np.ndarray
+    motion: BoneMotion
+    written: BoneMotion
+    start: BodyPose
+    changes: np.ndarray
+    edited: np.ndarray
+    minimizer: str
+    steps: int
+
+    def states(self) -> Iterator[FitState]:
+        """The fit, step by step."""
+        minimizer = MINIMIZERS[self.minimizer]
+        yield from fit(self.problem, minimizer, initial=self.start, max_iterations=self.steps)
+
+    def accept(self, context: bpy.types.Context, pose: BodyPose) -> str:
+        """Write what may change, and nothing else. Returns a line for the user."""
+        scene, armature = context.scene, context.scene.objects[self.armature]
+        now = scene.frame_current_final
+        rows = row_frames(scene, frame_count(scene))
+        change = change_to(armature, pose, self.frames, self.changes, self.path.to_world)
+        # An edit that was never keyed would be lost with the next frame.
+        inside = self.changes.any(axis=1)[:, None] & self.edited & (np.abs(self.frames - now) < 0.5)[:, None]
+        kept = replace(change, motion=self.motion, parts=inside & ~self.changes)
+        kept.write(armature, now, rows)
+        change.write(armature, now, rows)
+        # What is kept by hand stays an edit; the rest is now what the fit wrote.
+        fresh, _ = read_bones(armature, self.frames, now)
+        mine = self.changes & ~self.edited
+        basis = np.where(mine[:, :24, None, None], fresh.basis, self.written.basis)
+        place = np.where(mine[:, PARTS.index(PLACE), None], fresh.location, self.written.location)
+        remember(armature, self.frames, BoneMotion(basis, place))
+        count = int(self.changes.any(axis=1).sum())
+        names = sorted({PARTS[part].replace("_", " ") for _, part in np.argwhere(self.edited)})
+        by_hand = f", kept by hand: {', '.join(names)}" if names else ""
+        return f"Fitted {count} frame{'s' if count > 1 else ''} again{by_hand}"
+
+
+def track_of(scene: bpy.types.Scene, armature: bpy.types.Object) -> int:
+    """The track that a body belongs to; the chosen one where none says so."""
+    held = scene.lsr1.keypoints
+    own = [index for index, person in enumerate(held.people) if person.body == armature]
+    return own[0] if own else max(held.person - 1, 0)
+
+
+def span(scene: bpy.types.Scene) -> tuple[float, float]:
+    """The first and the last scene frame that the panel says may change."""
+    refine, now = scene.lsr1.refine, scene.frame_current_final
+    if refine.span == "RANGE":
+        return float(refine.first), float(refine.last)
+    far = refine.falloff if refine.span == "AROUND" else 0
+    return now - far, now + far
+
+
+def free_parts(limbs: set[str]) -> set[str]:
+    """The names of PARTS that the panel's limbs stand for."""
+    return {part for limb in limbs for part in LIMBS.get(limb, (limb,))}
+
+
+def refit(context: bpy.types.Context, armature: bpy.types.Object) -> Refit:
+    """The re-fit that the panel describes.
+
+    FitError where something is missing: frames in the range, keypoints, a camera, limbs that may change.
+    """
+    scene, refine, settings = context.scene, context.scene.lsr1.refine, context.scene.lsr1.settings
+    if not refine.limbs:
+        raise FitError("Nothing may change: choose limbs in the panel Refine")
+    job = scene_problem(context, armature, *span(scene))
+    inside = _inside(scene, job.frames)
+    sigma = _HINT if refine.edits == "HINT" else 0.0
+    problem = refit_problem(
+        job.problem, job.edited, free=free_parts(refine.limbs), frames=inside, sigma=sigma
+    )
+    held = problem.firmness
+    if refine.span == "AROUND":
+        held = np.minimum(held, _fading(job.frames, scene.frame_current_final, refine.falloff)[:, None])
+    held[locked_parts(armature, job.frames)] = 0.0
+    if not (held > 0).any():
+        raise FitError("All that may change is locked or was changed by hand: unlock bones, or choose more")
+    return replace(job, problem=replace(problem, held=held), changes=held > 0, steps=settings.steps)
+
+
+def _inside(scene: bpy.types.Scene, frames: np.ndarray) -> np.ndarray:
+    first, last = span(scene)
+    if len(frames) == 1:
+        return np.ones(1, dtype=bool)
+    inside = (frames >= first - _SAME_FRAME) & (frames <= last + _SAME_FRAME)
+    row = nearest_row(frames, scene.frame_current_final)
+    if scene.lsr1.refine.span != "RANGE" and row is not None:
+        inside[row] = True
+    return inside
+
+
+def _fading(frames: np.ndarray, centre: float, falloff: int) -> np.ndarray:
+    """How freely frames [B] may follow a correction: wholly at the centre, not at all at the end. -> [B]."""
+    distance = np.abs(frames - centre)
+    fading = _FALLOFF * np.maximum(1 - distance / (falloff + 1), 0.0)
+    return np.where(distance < 0.5, np.inf, fading)
+
+
+def scene_problem(context: bpy.types.Context, armature: bpy.types.Object, first: float, last: float) -> Refit:
+    """The frames from first to last and some around them as a problem in which the shape stays; all else is
+    still free. One frame where the body's bones have no keys.
+    """
+    scene, settings, clip = context.scene, context.scene.lsr1.settings, context.scene.lsr1.clip
+    view, rig, now = picture_view(context), rig_of(armature), scene.frame_current_final
+    rows = _rows(scene, armature, first, last)
+    if rows is None:
+        frames, keypoints = np.array([float(now)]), keypoints_at(scene, scene.frame_current)
+        rate = None
+    else:
+        frames = row_frames(scene, frame_count(scene))[rows]
+        keypoints = track_keypoints(scene, track_of(scene, armature)).frames(rows)
+        rate = clip_rate(scene) if len(frames) > 1 else None
+    path = camera_path(context, view, frames)
+    numbered = replace(keypoints, frame_numbers=np.round(frames).astype(int))
+    motion, keyed = read_bones(armature, frames, now)
+    written, betas = recall(armature, frames, motion), shown_betas(armature)
+    edited = edited_parts(written.pose(rig, betas), motion.pose(rig, betas)) & keyed
+    problem = FitProblem(
+        rig.body,
+        path.camera,
+        square_keypoints(view, numbered),
+        weights=Weights(temporal=clip.smoothness, feet=clip.feet),
+        fixed=frozenset({SHAPE}),
+        frame_rate=rate,
+        camera_to_world=path.solver_places(rig.scale),
+        pins=pins_at(scene, armature, frames, path.to_world),
+    )
+    start = motion.pose(rig, betas, path.to_world)
+    free = np.ones_like(edited)
+    return Refit(
+        armature.name,
+        path,
+        problem,
+        frames,
+        motion,
+        written,
+        start,
+        free,
+        edited,
+        settings.minimizer,
+        settings.steps,
+    )
+
+
+def _rows(scene: bpy.types.Scene, armature: bpy.types.Object, first: float, last: float) -> slice | None:
+    """The rows of the keypoints from one scene frame to another, and some around; None: a still.
+
+    FitError where there are none.
+    """
+    count = frame_count(scene)
+    if count < 2 or not is_keyed(armature):
+        return None
+    frames = row_frames(scene, count)
+    found = np.flatnonzero((frames >= first - _SAME_FRAME) & (frames <= last + _SAME_FRAME))
+    here = nearest_row(frames, scene.frame_current_final)
+    if not len(found) and first <= scene.frame_current_final <= last and here is not None:
+        found = np.array([here])
+    if not len(found):
+        raise FitError(
+            f"There are no keypoints from frame {first:.0f} to {last:.0f}: they are at frames "
+            f"{frames[0]:.0f} to {frames[-1]:.0f}"
+        )
+    return slice(max(int(found[0]) - _CONTEXT, 0), int(found[-1]) + _CONTEXT + 1)
