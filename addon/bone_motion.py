@@ -207,6 +207,22 @@ class BoneChange:
                 setattr(armature.pose.bones[name], path, value)
 
 
+def key_as_shown(armature: bpy.types.Object, parts: np.ndarray, now: float, rows: np.ndarray) -> None:
+    """Key those of ``parts`` [26] that stand otherwise at the frame ``now`` than their curves say, number by
+    number as they stand; ``rows`` as in ``BoneChange.write``.
+    """
+    rig, times = rig_of(armature), np.array([now])
+    for part in np.flatnonzero(parts[: _ROOT + 1]).tolist():
+        name = rig.bones[0 if part == _ROOT else part]
+        if name is None or not is_keyed(armature):
+            continue
+        bone = armature.pose.bones[name]
+        path = "location" if part == _ROOT else rotation_path(bone)
+        values, (curves, _) = np.array([tuple(getattr(bone, path))]), _read(armature, bone, path, times)
+        if np.abs(curves - values).max() > 0:
+            _key_some(armature, bone, path, times, values, rows)
+
+
 def _channels(bone: bpy.types.PoseBone) -> dict[str, tuple[float, ...]]:
     return {path: tuple(getattr(bone, path)) for path in ("location", rotation_path(bone))}
 

@@ -13,7 +13,7 @@ from ..lsr1_solver.body_model import BodyPose
 from ..lsr1_solver.problem import PARTS, PLACE, SHAPE
 from ..lsr1_solver.refine import LIMBS, edited_parts, refit_problem
 from .body import shown_betas
-from .bone_motion import BoneMotion, change_to, is_keyed, read_bones, recall, remember
+from .bone_motion import BoneMotion, change_to, is_keyed, key_as_shown, read_bones, recall, remember
 from .camera_path import CameraPath, camera_path
 from .fits import picture_view, square_keypoints
 from .holding import locked_parts, pins_at
@@ -64,9 +64,9 @@ class Refit:
         rows = row_frames(scene, frame_count(scene))
         change = change_to(armature, pose, self.frames, self.changes, self.path.to_world)
         # An edit that was never keyed would be lost with the next frame.
-        inside = self.changes.any(axis=1)[:, None] & self.edited & (np.abs(self.frames - now) < 0.5)[:, None]
-        kept = replace(change, motion=self.motion, parts=inside & ~self.changes)
-        kept.write(armature, now, rows)
+        here = self.changes.any(axis=1) & (np.abs(self.frames - now) < _SAME_FRAME)
+        if here.any():
+            key_as_shown(armature, (self.edited & ~self.changes)[here][0], now, rows)
         change.write(armature, now, rows)
         # What is kept by hand stays an edit; the rest is now what the fit wrote.
         fresh, _ = read_bones(armature, self.frames, now)
