@@ -7,32 +7,26 @@ from collections.abc import Iterator
 import bpy
 from bpy.props import BoolProperty
 
-from ...lsr1_solver import FitError, FitState
+from ...lsr1_solver import FitState
 from ..clip_take import TakeInProgress
 from ..keypoint_store import frame_count
 from ..tracks import used_tracks
-from .common import (
-    is_idle,
-    keypoints_there,
-    out_of_edit_modes,
-    over_panel,
-    redraw,
-    sentence,
-    target,
-)
-from .fit import PASSED_ON, TICK, TIME_SLICE
+from .common import is_idle, keypoints_there, out_of_edit_modes, redraw, target
+from .modal import InSlices
 
 # Writing the keys of a long clip takes a while: not more often than after so many times its own.
 _SHOWING = 3.0
-SHOW_TIME = {"DOPESHEET_EDITOR", "GRAPH_EDITOR", "NLA_EDITOR"}
+SHOW_TIME = ("DOPESHEET_EDITOR", "GRAPH_EDITOR", "NLA_EDITOR")
 
 
-class LSR1_OT_fit_clip(bpy.types.Operator):
+class LSR1_OT_fit_clip(InSlices, bpy.types.Operator):
     """Fit the body to the keypoints of many frames at once, as an action of its own. Esc stops it"""
 
     bl_idname = "lsr1.fit_clip"
     bl_label = "Fit Clip"
     bl_options = {"REGISTER", "UNDO"}
+    shown_in = SHOW_TIME
+    cancelled = "Fit cancelled: everything is as it was"
 
     again: BoolProperty(
         name="Keep Contacts",
@@ -44,7 +38,6 @@ class LSR1_OT_fit_clip(bpy.types.Operator):
     _takes: list[TakeInProgress]
     _states: Iterator[FitState]
     _last: FitState | None
-    _timer: bpy.types.Timer | None = None
     # Seconds that the solver took for this track, and the time before which nothing is shown again.
     _spent: float
     _shown_at: float
@@ -60,56 +53,13 @@ class LSR1_OT_fit_clip(bpy.types.Operator):
             return False
         return True
 
-    def execute(self, context: bpy.types.Context) -> set[str]:
-        """The whole clip at once: for scripts, and where there is no window."""
-        self._begin(context)
-        try:
-            while self._step(context):
-                pass
-            return self._end(context)
-        except FitError as error:
-            return self._fail(context, error)
-
-    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
-        """Begin, and go on with every tick."""
-        if bpy.app.background or context.window is None:
-            return self.execute(context)
-        self._begin(context)
-        self._timer = context.window_manager.event_timer_add(TICK, window=context.window)
-        context.window_manager.modal_handler_add(self)
-        context.scene.lsr1.result.is_running = True
-        return {"RUNNING_MODAL"}
-
-    def modal(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
-        """A slice of the fit a tick; Esc or the panel's button stops it."""
-        try:
-            if event.type == "ESC" or not context.scene.lsr1.result.is_running:
-                return self._interrupted(context)
-            if event.type != "TIMER":
-                passed = event.type in PASSED_ON or (event.type == "LEFTMOUSE" and over_panel(context, event))
-                return {"PASS_THROUGH"} if passed else {"RUNNING_MODAL"}
-            deadline = time.perf_counter() + TIME_SLICE
-            while self._step(context):
-                if time.perf_counter() > deadline:
-                    self._show(context)
-                    return {"RUNNING_MODAL"}
-            return self._end(context)
-        except FitError as error:
-            return self._fail(context, error)
-
-    def cancel(self, context: bpy.types.Context) -> None:
-        """Bring everything back."""
-        self._stop(context)
-        for take in reversed(self._takes):
-            take.discard(context)
-        redraw(context, *SHOW_TIME)
-
-    def _begin(self, context: bpy.types.Context) -> None:
+    def begin(self, context: bpy.types.Context) -> None:
+        """No track is begun yet."""
         self._tracks, self._takes = used_tracks(context.scene), []
         self._states, self._last, self._shown_at = iter(()), None, 0.0
         self._spent, self._said = 0.0, ""
 
-    def _step(self, context: bpy.types.Context) -> bool:
+    def step(self, context: bpy.types.Context) -> bool:
         """One state more, of the next track where one is done; False after the last."""
         began = time.perf_counter()
         state = next(self._states, None)
@@ -132,7 +82,7 @@ class LSR1_OT_fit_clip(bpy.types.Operator):
         context.scene.lsr1.clip.seconds_a_frame = self._spent / len(quality.badness)
         self._said = self._takes[-1].in_words(self._last, quality)
 
-    def _show(self, context: bpy.types.Context) -> None:
+    def show(self, context: bpy.types.Context) -> None:
         """The frames as far as they have come, and how long it will go on."""
         if self._last is None:
             return
@@ -152,37 +102,25 @@ class LSR1_OT_fit_clip(bpy.types.Operator):
         context.workspace.status_text_set(
             f"Fit Clip: {whom}{clip.progress_text[0].lower()}{clip.progress_text[1:]}    Esc: {esc}"
         )
-        redraw(context, *SHOW_TIME)
 
-    def _interrupted(self, context: bpy.types.Context) -> set[str]:
-        if context.scene.lsr1.clip.on_cancel == "KEEP" and self._last is not None:
-            return self._end(context, self._last)
-        self.cancel(context)
-        self.report({"INFO"}, "Fit cancelled: everything is as it was")
-        return {"CANCELLED"}
+    def interrupt(self, context: bpy.types.Context) -> set[str]:
+        """Keep what is there, or bring everything back, as the panel says."""
+        if context.scene.lsr1.clip.on_cancel != "KEEP" or self._last is None:
+            return super().interrupt(context)
+        self._accept(context)
+        self._said = f"Stopped early. {self._said}"
+        return self.end(context)
 
-    def _end(self, context: bpy.types.Context, so_far: FitState | None = None) -> set[str]:
-        if so_far is not None:
-            self._accept(context)
-            self._said = f"Stopped early. {self._said}"
-        self._stop(context)
+    def finish(self, context: bpy.types.Context) -> None:
+        """The takes stay."""
         for take in self._takes:
             take.close(context)
         self.report({"INFO"}, self._said)
-        redraw(context, *SHOW_TIME)
-        return {"FINISHED"}
 
-    def _fail(self, context: bpy.types.Context, error: FitError) -> set[str]:
-        self.cancel(context)
-        self.report({"ERROR"}, sentence(error))
-        return {"CANCELLED"}
-
-    def _stop(self, context: bpy.types.Context) -> None:
-        if self._timer is not None:
-            context.window_manager.event_timer_remove(self._timer)
-            context.workspace.status_text_set(None)
-            self._timer = None
-        context.scene.lsr1.result.is_running = False
+    def give_up(self, context: bpy.types.Context) -> None:
+        """Every track's body as it was."""
+        for take in reversed(self._takes):
+            take.discard(context)
 
 
 class LSR1_OT_next_bad_frame(bpy.types.Operator):

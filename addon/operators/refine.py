@@ -1,7 +1,6 @@
 """Re-fit, and the locks and pins that it keeps to."""
 # ruff: noqa: N801, RUF012 - Blender's way of naming and describing classes
 
-import time
 from collections.abc import Iterator
 
 import bpy
@@ -10,31 +9,22 @@ from ...lsr1_solver import FitError, FitState
 from ..holding import active_joint, lock, parts_of, pin, selected_joints, unlock, unpin
 from ..refining import Refit, refit, span
 from .clip import SHOW_TIME
-from .common import (
-    body_there,
-    is_idle,
-    keypoints_there,
-    out_of_edit_modes,
-    over_panel,
-    redraw,
-    sentence,
-    target,
-    told,
-)
-from .fit import PASSED_ON, TICK, TIME_SLICE
+from .common import body_there, is_idle, keypoints_there, out_of_edit_modes, redraw, target, told
+from .modal import InSlices
 
 
-class LSR1_OT_refit(bpy.types.Operator):
+class LSR1_OT_refit(InSlices, bpy.types.Operator):
     """Fit the chosen limbs again around what was changed by hand, in the chosen frames alone. Esc cancels"""
 
     bl_idname = "lsr1.refit"
     bl_label = "Re-fit"
     bl_options = {"REGISTER", "UNDO"}
+    shown_in = SHOW_TIME
+    cancelled = "Re-fit cancelled: everything is as it was"
 
     _job: Refit
     _states: Iterator[FitState]
     _last: FitState | None = None
-    _timer: bpy.types.Timer | None = None
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
@@ -46,68 +36,26 @@ class LSR1_OT_refit(bpy.types.Operator):
             and out_of_edit_modes(cls, context)
         )
 
-    def execute(self, context: bpy.types.Context) -> set[str]:
-        """All at once: for scripts, and where there is no window."""
-        with told(self):
-            self._begin(context)
-            for state in self._states:
-                self._last = state
-            return self._end(context)
-        return {"CANCELLED"}
-
-    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
-        """Begin, and go on with every tick."""
-        if bpy.app.background or context.window is None:
-            return self.execute(context)
-        with told(self):
-            self._begin(context)
-            self._timer = context.window_manager.event_timer_add(TICK, window=context.window)
-            context.window_manager.modal_handler_add(self)
-            context.scene.lsr1.result.is_running = True
-            return {"RUNNING_MODAL"}
-        return {"CANCELLED"}
-
-    def modal(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
-        """A slice of the fit a tick. Nothing is written before the end, so there is nothing to bring back."""
-        if event.type == "ESC" or not context.scene.lsr1.result.is_running:
-            self.cancel(context)
-            self.report({"INFO"}, "Re-fit cancelled: everything is as it was")
-            return {"CANCELLED"}
-        if event.type != "TIMER":
-            passed = event.type in PASSED_ON or (event.type == "LEFTMOUSE" and over_panel(context, event))
-            return {"PASS_THROUGH"} if passed else {"RUNNING_MODAL"}
-        try:
-            deadline = time.perf_counter() + TIME_SLICE
-            while (state := next(self._states, None)) is not None:
-                self._last = state
-                if time.perf_counter() > deadline:
-                    context.workspace.status_text_set(f"Re-fit: step {state.iteration}    Esc: cancel")
-                    return {"RUNNING_MODAL"}
-            self.cancel(context)
-            return self._end(context)
-        except FitError as error:
-            self.cancel(context)
-            self.report({"ERROR"}, sentence(error))
-            return {"CANCELLED"}
-
-    def cancel(self, context: bpy.types.Context) -> None:
-        """Stop."""
-        if self._timer is not None:
-            context.window_manager.event_timer_remove(self._timer)
-            context.workspace.status_text_set(None)
-            self._timer = None
-        context.scene.lsr1.result.is_running = False
-
-    def _begin(self, context: bpy.types.Context) -> None:
+    def begin(self, context: bpy.types.Context) -> None:
+        """The problem that the panel describes."""
         self._job = refit(context, target(context))
         self._states = self._job.states()
 
-    def _end(self, context: bpy.types.Context) -> set[str]:
+    def step(self, context: bpy.types.Context) -> bool:
+        """One state more. Nothing is written before the end, so there is nothing to bring back."""
+        state = next(self._states, None)
+        self._last = state or self._last
+        return state is not None
+
+    def show(self, context: bpy.types.Context) -> None:
+        """How far it is."""
+        context.workspace.status_text_set(f"Re-fit: step {self._last.iteration}    Esc: cancel")
+
+    def finish(self, context: bpy.types.Context) -> None:
+        """Write what may change."""
         if self._job.armature not in context.scene.objects:
             raise FitError(f"{self._job.armature} is no longer in the scene")
         self.report({"INFO"}, self._job.accept(context, self._last.pose))
-        redraw(context, *SHOW_TIME)
-        return {"FINISHED"}
 
 
 def bones_chosen(cls: type[bpy.types.Operator], context: bpy.types.Context) -> bool:

@@ -1,7 +1,6 @@
 """Copy to Another Rig: its bones guessed, the body's motion copied to it, or followed live."""
 # ruff: noqa: N801, RUF012 - Blender's way of naming and describing classes
 
-import time
 from collections.abc import Iterator
 
 import bpy
@@ -12,9 +11,8 @@ from ..rig_live import follow, release
 from ..rig_mapping import guess_mapping, mapping_of
 from ..rig_tables import table_of
 from ..rig_transfer import SourceMotion, join, key_transfer, sample_source, transfer_between
-from .common import is_idle, out_of_edit_modes, redraw, sentence, told
-
-TIME_SLICE, TICK = 0.1, 0.01  # seconds
+from .common import is_idle, out_of_edit_modes, told
+from .modal import InSlices
 
 
 def source_of(context: bpy.types.Context) -> bpy.types.Object | None:
@@ -68,80 +66,27 @@ class LSR1_OT_guess_bones(bpy.types.Operator):
         return {"FINISHED"}
 
 
-class LSR1_OT_copy_motion(bpy.types.Operator):
+class LSR1_OT_copy_motion(InSlices, bpy.types.Operator):
     """Key the body's motion on the rig in a new action; its other actions stay. Esc cancels"""
 
     bl_idname = "lsr1.copy_motion"
     bl_label = "Copy Motion"
     bl_options = {"REGISTER", "UNDO"}
+    time_slice = 0.1
+    cancelled = "Copying cancelled: everything is as it was"
 
     _frames: range
     _frame_before: int
     _samples: Iterator[SourceMotion]
     _motions: list[SourceMotion]
-    _timer: bpy.types.Timer | None = None
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         """With a body and a rig."""
         return _both_there(cls, context)
 
-    def execute(self, context: bpy.types.Context) -> set[str]:
-        """All frames at once: for scripts, and where there is no window."""
-        with told(self):
-            self._begin(context)
-            try:
-                self._motions.extend(self._samples)
-            finally:
-                context.scene.frame_set(self._frame_before)
-            return self._end(context)
-        return {"CANCELLED"}
-
-    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
-        """Begin, and go on with every tick."""
-        if bpy.app.background or context.window is None:
-            return self.execute(context)
-        with told(self):
-            self._begin(context)
-            manager = context.window_manager
-            self._timer = manager.event_timer_add(TICK, window=context.window)
-            manager.modal_handler_add(self)
-            manager.progress_begin(0, len(self._frames))
-            self._tell(context)
-            return {"RUNNING_MODAL"}
-        return {"CANCELLED"}
-
-    def modal(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
-        """Some frames a tick; Esc gives up."""
-        if event.type == "ESC":
-            self.cancel(context)
-            self.report({"INFO"}, "Copying cancelled: everything is as it was")
-            return {"CANCELLED"}
-        if event.type != "TIMER":
-            return {"RUNNING_MODAL"}
-        try:
-            if self._slice():
-                context.window_manager.progress_update(len(self._motions))
-                self._tell(context)
-                return {"RUNNING_MODAL"}
-            self.cancel(context)
-            return self._end(context)
-        except FitError as error:
-            self.cancel(context)
-            self.report({"ERROR"}, sentence(error))
-            return {"CANCELLED"}
-
-    def cancel(self, context: bpy.types.Context) -> None:
-        """Nothing was written yet: the scene goes back to its frame."""
-        if self._timer is not None:
-            context.window_manager.event_timer_remove(self._timer)
-            context.window_manager.progress_end()
-            context.workspace.status_text_set(None)
-            self._timer = None
-        context.scene.frame_set(self._frame_before)
-        redraw(context)
-
-    def _begin(self, context: bpy.types.Context) -> None:
+    def begin(self, context: bpy.types.Context) -> None:
+        """The frames to read."""
         rig = context.scene.lsr1.copy_target
         held = rig.lsr1_copy
         if held.last < held.first:
@@ -151,20 +96,25 @@ class LSR1_OT_copy_motion(bpy.types.Operator):
         self._frame_before = context.scene.frame_current
         self._samples = sample_source(context, source_of(context), self._frames)
 
-    def _tell(self, context: bpy.types.Context) -> None:
+    def step(self, context: bpy.types.Context) -> bool:
+        """One frame; False after the last."""
+        motion = next(self._samples, None)
+        if motion is not None:
+            self._motions.append(motion)
+        return motion is not None
+
+    def show(self, context: bpy.types.Context) -> None:
+        """How far it is."""
         done = len(self._motions)
         context.workspace.status_text_set(f"Copying: {done} of {len(self._frames)} frames. Esc cancels")
 
-    def _slice(self) -> bool:
-        """Frames while there is time; False after the last."""
-        deadline = time.perf_counter() + TIME_SLICE
-        while (motion := next(self._samples, None)) is not None:
-            self._motions.append(motion)
-            if time.perf_counter() > deadline:
-                return True
-        return False
+    def give_up(self, context: bpy.types.Context) -> None:
+        """Nothing was written yet: the scene goes back to its frame."""
+        context.scene.frame_set(self._frame_before)
 
-    def _end(self, context: bpy.types.Context) -> set[str]:
+    def finish(self, context: bpy.types.Context) -> None:
+        """Key the rig."""
+        context.scene.frame_set(self._frame_before)
         rig = context.scene.lsr1.copy_target
         table, mapping, motion = table_of(rig.lsr1_copy.kind), mapping_of(rig), join(self._motions)
         # Its constraints would hide the keys.
@@ -179,8 +129,6 @@ class LSR1_OT_copy_motion(bpy.types.Operator):
         else:
             self.report({"INFO"}, words)
         context.view_layer.update()
-        redraw(context)
-        return {"FINISHED"}
 
 
 class LSR1_OT_follow_live(bpy.types.Operator):

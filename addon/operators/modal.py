@@ -1,0 +1,133 @@
+"""Work that takes longer than a moment, done in slices between Blender's own events."""
+
+import time
+
+import bpy
+
+from ...lsr1_solver import FitError
+from .common import over_panel, redraw, sentence
+
+TICK = 0.01  # seconds
+# The view may be turned meanwhile; everything else waits.
+PASSED_ON = {
+    "MOUSEMOVE",
+    "INBETWEEN_MOUSEMOVE",
+    "MIDDLEMOUSE",
+    "WHEELUPMOUSE",
+    "WHEELDOWNMOUSE",
+    "TRACKPADPAN",
+    "TRACKPADZOOM",
+}
+
+
+class InSlices:
+    """What an operator inherits beside Blender's own class: modal with Esc, or all at once in the background.
+
+    The operator fills in ``begin``, ``step``, ``show``, ``finish`` and ``give_up``. FitError from any of them
+    ends the work, brings everything back and is reported.
+    """
+
+    # Seconds of work between two of Blender's events.
+    time_slice = 0.015
+    # Kinds of editors to draw again beside the 3D views.
+    shown_in: tuple[str, ...] = ()
+    cancelled = "Cancelled: everything is as it was"
+
+    _timer: bpy.types.Timer | None = None
+
+    def begin(self, context: bpy.types.Context) -> None:
+        """Get ready. FitError where the work cannot begin; nothing may have changed then."""
+        raise NotImplementedError
+
+    def step(self, context: bpy.types.Context) -> bool:
+        """A piece of the work, as small as it can be; False when there was none left."""
+        raise NotImplementedError
+
+    def show(self, context: bpy.types.Context) -> None:
+        """After a slice: what the user sees of the work, and how far it is."""
+
+    def finish(self, context: bpy.types.Context) -> None:
+        """Keep what came of it, and report."""
+        raise NotImplementedError
+
+    def give_up(self, context: bpy.types.Context) -> None:
+        """Bring everything back to how it was before ``begin``."""
+
+    def interrupt(self, context: bpy.types.Context) -> set[str]:
+        """Esc, or the panel's Cancel."""
+        self.cancel(context)
+        self.report({"INFO"}, self.cancelled)
+        return {"CANCELLED"}
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """All at once: for scripts, and where there is no window."""
+        if not self._began(context):
+            return {"CANCELLED"}
+        try:
+            while self.step(context):
+                pass
+            return self.end(context)
+        except FitError as error:
+            return self._fail(context, error)
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        """Begin, and go on with every tick."""
+        if bpy.app.background or context.window is None:
+            return self.execute(context)
+        if not self._began(context):
+            return {"CANCELLED"}
+        self._timer = context.window_manager.event_timer_add(TICK, window=context.window)
+        context.window_manager.modal_handler_add(self)
+        context.scene.lsr1.result.is_running = True
+        return {"RUNNING_MODAL"}
+
+    def modal(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        """A slice of the work a tick; Esc or the panel's button stops it."""
+        try:
+            if event.type == "ESC" or not context.scene.lsr1.result.is_running:
+                return self.interrupt(context)
+            if event.type != "TIMER":
+                passed = event.type in PASSED_ON or (event.type == "LEFTMOUSE" and over_panel(context, event))
+                return {"PASS_THROUGH"} if passed else {"RUNNING_MODAL"}
+            deadline = time.perf_counter() + self.time_slice
+            while self.step(context):
+                if time.perf_counter() > deadline:
+                    self.show(context)
+                    redraw(context, *self.shown_in)
+                    return {"RUNNING_MODAL"}
+            return self.end(context)
+        except FitError as error:
+            return self._fail(context, error)
+
+    def cancel(self, context: bpy.types.Context) -> None:
+        """Bring everything back."""
+        self._stop(context)
+        self.give_up(context)
+        redraw(context, *self.shown_in)
+
+    def end(self, context: bpy.types.Context) -> set[str]:
+        """Keep what there is."""
+        self._stop(context)
+        self.finish(context)
+        redraw(context, *self.shown_in)
+        return {"FINISHED"}
+
+    def _began(self, context: bpy.types.Context) -> bool:
+        try:
+            self.begin(context)
+        except FitError as error:
+            self.report({"ERROR"}, sentence(error))
+            return False
+        return True
+
+    def _fail(self, context: bpy.types.Context, error: FitError) -> set[str]:
+        self.cancel(context)
+        self.report({"ERROR"}, sentence(error))
+        return {"CANCELLED"}
+
+    def _stop(self, context: bpy.types.Context) -> None:
+        if self._timer is not None:
+            context.window_manager.event_timer_remove(self._timer)
+            context.workspace.status_text_set(None)
+            self._timer = None
+        context.scene.lsr1.result.is_running = False
