@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .body_model import BodyPose
-from .clip_base import minimise_clip
+from .clip_descent import Descent, descent
 from .clip_feet import contacts_of, with_points_in_place
 from .clip_motion import ClipMotion, clip_axes, motion_of, read_clip, rough_height
 from .clip_problem import COMMON_RATE, clip_problem
@@ -31,7 +31,7 @@ from .view import PersonView, Start
 # Frames worked on at once, and the seconds by which neighbouring pieces of a take overlap.
 PIECE, OVERLAP = 1500, 1.0
 # Iterations before outliers are dropped and standing feet looked for; from one shown state to the next.
-LOOK_AFTER, SHOWN_EVERY = 10, 6
+LOOK_AFTER, SHOWN_EVERY = 10, 8
 
 
 @dataclass(frozen=True)
@@ -157,23 +157,24 @@ def _solve(
     objective = problem.objective if shape is None else problem.objective.with_fixed_shape()
     z = problem.start if begin is None else problem.coordinates(begin.frames(part.frames))
     solved = problem.motion(z, reading)
-    way = minimise_clip(objective, z, clip.minimizer, min(LOOK_AFTER, clip.max_iterations))
-    for found in _sometimes(way):
-        z, solved = found, problem.motion(found, solved)
+    way = begun = descent(objective, z, clip.minimizer)
+    for way in _sometimes(begun.steps(min(LOOK_AFTER, clip.max_iterations))):
+        solved = problem.motion(way.z, solved)
         yield solved
-    dropped = objective.outliers(z, OUTLIER)
+    dropped = objective.outliers(way.z, OUTLIER)
     solved = replace(solved, dropped=dropped.T)
-    objective = objective.without(dropped)
-    for found in _sometimes(minimise_clip(objective, z, clip.minimizer, clip.max_iterations)):
-        z, solved = found, problem.motion(found, solved)
+    way = begun = way.on(objective.without(dropped))
+    for way in _sometimes(begun.steps(clip.max_iterations)):
+        solved = problem.motion(way.z, solved)
         yield solved
+    z = way.z
     contacts = contacts_of(problem, solved)
     if contacts.any() or view.problem.pins is not None:
         z = with_points_in_place(problem, z, contacts)
     yield replace(problem.motion(z, solved), contacts=contacts)
 
 
-def _sometimes(way: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+def _sometimes(way: Iterator[Descent]) -> Iterator[Descent]:
     """Every few points of a way, and its end: to show a motion takes as long as to find a better one."""
     last = shown = None
     for step, last in enumerate(way):

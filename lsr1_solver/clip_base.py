@@ -10,16 +10,12 @@ frequency, the mean over the clip, has the shape at its border.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import cast
+from dataclasses import dataclass
 
 import numpy as np
 
 from .clip_objective import ClipObjective
 from .cosine_transform import cosine_transform, inverse_cosine_transform
-from .minimizer import Energy, LeastSquares, LevenbergMarquardt, Minimizer, MinimizerState
-from .quasi_newton import LBFGS, SR1
 
 # Frames whose Hessians make the average, spread over the clip.
 SAMPLED_FRAMES = 32
@@ -118,36 +114,3 @@ class Whitened:
     def outward(self, z: np.ndarray) -> np.ndarray:
         """The clip's own coordinates."""
         return self.start + self.base.times(z)
-
-
-def minimise_clip(
-    objective: ClipObjective, z: np.ndarray, minimizer: Minimizer[MinimizerState], iterations: int
-) -> Iterator[np.ndarray]:
-    """The points on the way from ``z``, until the minimizer has converged.
-
-    Levenberg-Marquardt is given the clip itself, the others its energy in the coordinates of a base.
-    """
-    if isinstance(minimizer, LevenbergMarquardt):
-        for state in _states(minimizer, objective, z, iterations):
-            yield state.z
-        return
-    if isinstance(minimizer, LBFGS | SR1):
-        # The base has given the coordinates their scale: the first step needs no bound.
-        unbounded = replace(minimizer, first_length=np.inf)
-        minimizer = cast("Minimizer[MinimizerState]", unbounded)
-    whitened = Whitened(objective, kronecker_base(objective, z), z)
-    for state in _states(minimizer, whitened, np.zeros_like(z), iterations):
-        yield whitened.outward(state.z)
-
-
-def _states(
-    minimizer: Minimizer[MinimizerState], objective: Energy, z: np.ndarray, iterations: int
-) -> Iterator[MinimizerState]:
-    # Cast: what is not given the clip itself does without its linearization.
-    function = cast("LeastSquares", objective)
-    state = minimizer.init(function, z)
-    for _ in range(iterations):
-        state = minimizer.step(function, state)
-        yield state
-        if state.converged[0]:
-            return

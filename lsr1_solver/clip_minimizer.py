@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -98,6 +98,11 @@ class ClipState:
     step: np.ndarray | None
     iteration: int
     shrink: float
+
+    def on(self, objective: Energy) -> ClipState:
+        """The same point on an energy that has changed a little: what is known of its curvature stays."""
+        energy, gradient = objective.energy_and_gradient(self.z)
+        return replace(self, energy=energy, gradient=gradient, converged=np.isnan(energy), shrink=1.0)
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,8 +6,6 @@ Angles are radians. Matrices act on column vectors, ``v' = R v``.
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 
 from .arrays import Array, at_least, constant, device, namespace
@@ -162,14 +160,29 @@ def continuous_axis_angle(omega: np.ndarray) -> np.ndarray:
     """
     paths = np.array(omega).reshape(len(omega), -1, 3)
     # Only past half a turn between two vectors can another branch be nearer.
-    apart = np.linalg.norm(np.diff(paths, axis=0), axis=-1)
-    for j in np.flatnonzero((apart > np.pi).any(axis=0)):
-        for before, now in itertools.pairwise(paths[:, j]):
-            angle = np.linalg.norm(now)
-            if angle > 0:
-                axis = now / angle
-                now += axis * 2 * np.pi * np.round((before @ axis - angle) / (2 * np.pi))
+    far = np.linalg.norm(np.diff(paths, axis=0), axis=-1) > np.pi
+    for j in np.flatnonzero(far.any(axis=0)):
+        done = 0
+        for jump in (np.flatnonzero(far[:, j]) + 1).tolist():
+            if jump > done:
+                done = _unwind(paths[:, j], jump)
     return paths.reshape(omega.shape)
+
+
+def _unwind(path: np.ndarray, first: int) -> int:
+    """Change the branch of a path's vectors [T, 3], in place, from ``first`` to where none is to be changed.
+
+    Returns the last frame looked at: its vector stays, or is the path's last.
+    """
+    for frame in range(first, len(path)):
+        angle = float(np.sqrt(path[frame] @ path[frame]))
+        turns = 0
+        if angle > 0:
+            turns = round((float(path[frame - 1] @ path[frame]) / angle - angle) / (2 * np.pi))
+        if turns == 0:
+            return frame
+        path[frame] *= 1 + 2 * np.pi * turns / angle
+    return len(path) - 1
 
 
 def rotation_between(a: np.ndarray, b: np.ndarray) -> np.ndarray:

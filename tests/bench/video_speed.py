@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from lsr1_solver import BodyModel, load_body_model
-from lsr1_solver.clip_base import minimise_clip
+from lsr1_solver.clip_descent import descent
 from lsr1_solver.clip_minimizer import LearnedLBFGS
 from lsr1_solver.clip_motion import read_clip
 from lsr1_solver.clip_objective import ClipObjective
@@ -41,10 +41,9 @@ class Course:
     def run(self, minimizer: AnyMinimizer) -> tuple[float, int]:
         """Milliseconds of processor time and steps to the goal; infinite where it is not reached."""
         spent, began = 0.0, time.process_time()
-        steps = minimise_clip(self.objective, self.start, minimizer, MOST_STEPS)
-        for step, z in enumerate(steps, start=1):
+        for step, way in enumerate(descent(self.objective, self.start, minimizer).steps(MOST_STEPS), start=1):
             spent += time.process_time() - began
-            if float(self.objective.energy_and_gradient(z)[0][0]) <= self.goal:
+            if float(way.state.energy[0]) <= self.goal:
                 return 1e3 * spent, step
             began = time.process_time()
         return np.inf, MOST_STEPS
@@ -56,8 +55,8 @@ def course(body: BodyModel, clip: SyntheticClip) -> Course:
     assert problem.initializer is not None
     view = person_view(problem)
     posed = clip_in_coordinates(view, read_clip(view))
-    *_, last = minimise_clip(posed.objective, posed.start, minimizers()[REFERENCE], MOST_STEPS)
-    energy = float(posed.objective.energy_and_gradient(last)[0][0])
+    *_, last = descent(posed.objective, posed.start, minimizers()[REFERENCE]).steps(MOST_STEPS)
+    energy = float(last.state.energy[0])
     return Course(posed.objective, posed.start, (1 + WITHIN) * energy)
 
 

@@ -1,0 +1,70 @@
+"""A minimizer's way down a clip's energy, in the coordinates that suit it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import cast
+
+import numpy as np
+
+from .clip_base import Whitened, kronecker_base
+from .clip_minimizer import ClipState
+from .clip_objective import ClipObjective
+from .minimizer import LeastSquares, LevenbergMarquardt, Minimizer, MinimizerState
+from .quasi_newton import LBFGS, SR1
+
+
+@dataclass(frozen=True, eq=False)
+class Descent:
+    """How far a minimizer has come.
+
+    Levenberg-Marquardt is given the clip itself (``base`` is None), the others its energy in the coordinates
+    of a base.
+    """
+
+    minimizer: Minimizer[MinimizerState]
+    objective: ClipObjective
+    base: Whitened | None
+    state: MinimizerState
+
+    @property
+    def z(self) -> np.ndarray:
+        """The best point so far, [1, n T + S]."""
+        return self.state.z if self.base is None else self.base.outward(self.state.z)
+
+    def steps(self, count: int) -> Iterator[Descent]:
+        """What comes next, until the minimizer has converged."""
+        seen, state = _seen(self.objective, self.base), self.state
+        for _ in range(count):
+            state = self.minimizer.step(seen, state)
+            yield replace(self, state=state)
+            if state.converged[0]:
+                return
+
+    def on(self, objective: ClipObjective) -> Descent:
+        """Going on with an energy that has changed a little, from the same point in the same coordinates."""
+        base = None if self.base is None else replace(self.base, objective=objective)
+        seen = _seen(objective, base)
+        if isinstance(self.state, ClipState):
+            state = self.state.on(seen)
+        else:
+            state = self.minimizer.init(seen, self.state.z)
+        return Descent(self.minimizer, objective, base, state)
+
+
+def descent(objective: ClipObjective, z: np.ndarray, minimizer: Minimizer[MinimizerState]) -> Descent:
+    """A minimizer at its start, ``z`` [1, n T + S]."""
+    if isinstance(minimizer, LevenbergMarquardt):
+        whole = cast("Minimizer[MinimizerState]", minimizer)
+        return Descent(whole, objective, None, whole.init(_seen(objective, None), z))
+    if isinstance(minimizer, LBFGS | SR1):
+        # The base has given the coordinates their scale: the first step needs no bound.
+        minimizer = cast("Minimizer[MinimizerState]", replace(minimizer, first_length=np.inf))
+    base = Whitened(objective, kronecker_base(objective, z), z)
+    return Descent(minimizer, objective, base, minimizer.init(_seen(objective, base), np.zeros_like(z)))
+
+
+def _seen(objective: ClipObjective, base: Whitened | None) -> LeastSquares:
+    """What the minimizer evaluates. Cast: what is not given the clip itself does without linearizing it."""
+    return cast("LeastSquares", objective if base is None else base)
