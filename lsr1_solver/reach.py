@@ -2,6 +2,7 @@
 
 Inverse kinematics with the pose prior as its notion of effort: of all poses whose joint is seen at the wanted
 pixel, the one least improbable as a change of the pose at the drag's beginning, within the joint limits.
+A drag may hold the joint's depth as well: then it moves in a plane parallel to the picture.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from .errors import FitError
 from .kinematics import BETAS_START, PELVIS, ROTATION_SIZE, keypoint_chain
 from .minimizer import LevenbergMarquardt
 from .objective import NEAREST, Objective
-from .pins import Pins
+from .pins import Pinned, Pins
 from .pose_prior import PosePrior, load_pose_prior
 from .problem import PARTS, PLACE, SHAPE
 from .refine import LIMBS
@@ -44,6 +45,8 @@ STEPS = 4
 # The ends of the limbs stay about where they are while another limb is dragged, metres; the trunk takes hands
 # and head with it and leaves the feet.
 STAY_SIGMA = 0.03
+# So is the depth of the dragged joint, where it is given; the pixel is reached all the same.
+DEPTH_SIGMA = 0.03
 _ENDS = MappingProxyType(
     {
         "left_arm": "left_wrist",
@@ -60,9 +63,9 @@ class Reach:
     """One drag of one joint, in one frame; ``to`` gives the pose for each place of the mouse.
 
     ``pose`` one frame in camera axes, ``joint`` one of SMPL's names. ``held`` names what must not change
-    (joints, "transl"; the shape never does); ``pins`` (one frame) draw joints to places. Hands, feet and head
-    of the other limbs stay about where they are, unless pinned elsewhere. Every answer is a change of the
-    pose at the beginning, so a mouse that comes back brings the pose back.
+    (joints, "transl"; the shape never does); ``pins`` (one frame) draw joints to places, other joints than the
+    dragged one. Hands, feet and head of the other limbs stay about where they are, unless pinned elsewhere.
+    Every answer is a change of the pose at the beginning, so a mouse that comes back brings the pose back.
 
     Raises FitError for an unknown name, several frames, and a body behind the camera.
     """
@@ -86,14 +89,24 @@ class Reach:
             raise FitError("a joint is dragged in one frame: give one frame of pose and pins")
         self._body, self._camera, self._begin = body, camera, pose
         self._held = np.isin(PARTS, [*held, SHAPE])
+        self._joint = SMPL_JOINT_NAMES.index(joint)
         self._objective = self._make_objective(joint, pins, prior or load_pose_prior())
         self._z = self._objective.start()
         self._minimizer = LevenbergMarquardt()
 
-    def to(self, xy: np.ndarray) -> BodyPose:
-        """The pose whose joint is seen at pixel ``xy`` [2], or as near to it as the body reaches."""
+    @property
+    def depth(self) -> float:
+        """How far from the camera's plane the joint was at the beginning, metres."""
+        return float(-posed_joints(self._body, self._begin)[0, self._joint, 2])
+
+    def to(self, xy: np.ndarray, depth: float | None = None) -> BodyPose:
+        """The pose whose joint is seen at pixel ``xy`` [2], or as near to it as the body reaches.
+
+        ``depth`` is about how far from the camera's plane the joint shall be, metres; None leaves it to the
+        prior.
+        """
         target = image_plane(self._camera, np.reshape(np.asarray(xy, dtype=float), (1, 1, 2)))
-        objective = replace(self._objective, target=target)
+        objective = replace(self._objective, target=target, pinned=self._pinned(target[0, 0], depth))
         state = self._minimizer.init(objective, self._z)
         for _ in range(STEPS):
             state = self._minimizer.step(objective, state)
@@ -129,11 +142,22 @@ class Reach:
             pinned=self._stays(joint, pins).turned(np.eye(3)[None], self._body, chain.shape_count),
         )
 
+    def _pinned(self, plane: np.ndarray, depth: float | None) -> Pinned:
+        """The pins with the dragged joint's: on its ray [2] of the image plane, if its depth is given."""
+        pinned = self._objective.pinned
+        assert pinned is not None
+        own = np.flatnonzero(pinned.joints == self._joint)
+        target, weight = pinned.target.copy(), pinned.weight.copy()
+        weight[0, own] = 0.0
+        if depth is not None:
+            target[0, own], weight[0, own] = depth * np.append(plane, -1.0), 1 / DEPTH_SIGMA**2
+        return replace(pinned, target=target, weight=weight)
+
     def _stays(self, joint: str, pins: Pins | None) -> Pins:
-        """The given pins, and the ends of the other limbs where they are."""
+        """The given pins, the ends of the other limbs where they are, and room for the dragged joint's."""
         dragged = next(limb for limb, joints in LIMBS.items() if joint in joints)
         ends = _FEET if dragged == "torso" else [end for limb, end in _ENDS.items() if limb != dragged]
-        still = np.isin(SMPL_JOINT_NAMES, ends)[None]
+        still = np.isin(SMPL_JOINT_NAMES, [*ends, joint])[None]
         target = np.where(still[..., None], posed_joints(self._body, self._begin), np.nan)
         sigma = np.full(still.shape, STAY_SIGMA)
         if pins is None:

@@ -38,6 +38,28 @@ def test_the_joint_follows_the_mouse(joint: str) -> None:
     assert np.array_equal(reached.betas, start.betas)
 
 
+def test_the_joint_keeps_the_depth_that_it_is_given() -> None:
+    start, way = pose(), np.array([0.08, -0.1]) * HEIGHT
+    begin = pixel(start, "left_wrist")
+    wrist = SMPL_JOINT_NAMES.index("left_wrist")
+    found = []
+    for change in (-0.15, 0.0, 0.15):
+        reach = Reach(BODY, CAMERA, start, "left_wrist")
+        depth = reach.depth + change
+        reached = [reach.to(begin + way * share, depth) for share in np.linspace(0, 1, 11)][-1]
+        assert np.linalg.norm(pixel(reached, "left_wrist") - begin - way) < 0.005 * HEIGHT
+        found.append(-posed_joints(BODY, reached)[0, wrist, 2] - depth)
+    assert np.abs(found).max() < 0.05
+    # A pin of the joint that is dragged says nothing while it is dragged.
+    target = np.full((1, 24, 3), np.nan)
+    target[0, wrist] = posed_joints(BODY, start)[0, wrist] + 0.3
+    pins = Pins(target, np.full((1, 24), 0.005))
+    free, pinned = (Reach(BODY, CAMERA, start, "left_wrist", pins=p) for p in (None, pins))
+    np.testing.assert_allclose(
+        posed_joints(BODY, drag(pinned, begin, way)), posed_joints(BODY, drag(free, begin, way)), atol=1e-6
+    )
+
+
 def test_the_mouse_at_the_joint_changes_nothing_and_the_way_back_leads_back() -> None:
     start = pose()
     begin = pixel(start, "left_wrist")
