@@ -13,7 +13,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from .body_model import JOINT_COUNT, BodyPose, local_rotations
+from .body_model import JOINT_COUNT, BodyModel, BodyPose, local_rotations, rest_joints
 from .errors import FitError
 from .problem import PARTS, PLACE, SHAPE, FitProblem
 from .rotation import geodesic_angle
@@ -51,6 +51,22 @@ def edited_parts(
     moved = np.linalg.norm(after.transl - before.transl, axis=1) > distance
     reshaped = np.abs(after.betas[:, :count] - before.betas[:, :count]).max(axis=1, initial=0.0) > 0.01
     return np.concatenate([turned, moved[:, None], reshaped[:, None]], axis=1)
+
+
+def with_parts(body: BodyModel, pose: BodyPose, kept: BodyPose, parts: np.ndarray) -> BodyPose:
+    """A pose [B] with ``parts`` [B, 26] (booleans, the columns PARTS) as another one has them.
+
+    The place is that of the pelvis: where it is kept and the shape is not, the pelvis stays where it was.
+    """
+    place, shape = (parts[:, PARTS.index(part), None] for part in (PLACE, SHAPE))
+    betas = np.where(shape, kept.betas[:, : pose.betas.shape[1]], pose.betas)
+    own, other = (rest_joints(body, one.betas)[:, 0] + one.transl for one in (pose, kept))
+    return BodyPose(
+        np.where(parts[:, :1], kept.global_orient, pose.global_orient),
+        np.where(parts[:, 1:JOINT_COUNT, None], kept.body_pose, pose.body_pose),
+        betas,
+        np.where(place, other, own) - rest_joints(body, betas)[:, 0],
+    )
 
 
 def refit_problem(
