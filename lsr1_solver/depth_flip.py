@@ -63,31 +63,46 @@ def flip_limb(
     offsets[:, 0] += pose.transl
     world = forward_kinematics(rotations, offsets)
     flipped = rotations.copy()
-    base, middle, tip = flipped_joints(limb, bones)
+    joints, changed = flipped_joints(limb, bones), turned_joints(limb)
     if limb == _TORSO:
         _turn_trunk(flipped, world)
-        changed = [base, *_ON_TRUNK]
     else:
-        _turn_limb(flipped, world, (base, middle, tip), FLIPS[bones], prior or load_pose_prior())
-        changed = [base, middle]
+        _turn_limb(flipped, world, joints, FLIPS[bones], prior or load_pose_prior())
     omega = np.concatenate([pose.global_orient[:, None], pose.body_pose], axis=1)
     omega[:, changed] = matrix_to_axis_angle(flipped[:, changed])
     return replace(pose, global_orient=omega[:, 0], body_pose=omega[:, 1:])
 
 
 def flip_problem(
-    problem: FitProblem, pose: BodyPose, limb: str, *, bones: str = "both", sigma: float = FLIP_SIGMA
+    problem: FitProblem,
+    pose: BodyPose,
+    limb: str,
+    *,
+    bones: str = "both",
+    frames: np.ndarray | None = None,
+    sigma: float = FLIP_SIGMA,
 ) -> tuple[FitProblem, BodyPose]:
     """What to fit after a flip, and where to begin: ``fit(problem, initial=pose)``.
 
-    The flipped bones are hints with a standard deviation of ``sigma`` radians (0 locks them), the prior of
-    the rest is conditioned on them. Raises FitError as ``flip_limb`` does.
+    ``frames`` [B] (booleans; None for all) says where the limb is flipped. The flipped bones are hints with a
+    standard deviation of ``sigma`` radians (0 locks them), the prior of the rest is conditioned on them; what
+    the problem holds exactly it holds at the pose that is returned. Raises FitError as ``flip_limb`` does.
     """
-    flipped = flip_limb(problem.body, pose, limb, bones=bones, prior=problem.prior)
-    base, middle, _ = flipped_joints(limb, bones)
+    rows = np.arange(len(pose)) if frames is None else np.flatnonzero(frames)
+    flipped = flip_limb(problem.body, pose.frames(rows), limb, bones=bones, prior=problem.prior)
+    orient, body_pose = pose.global_orient.copy(), pose.body_pose.copy()
+    orient[rows], body_pose[rows] = flipped.global_orient, flipped.body_pose
     edited = np.zeros((len(pose), len(PARTS)), dtype=bool)
-    edited[:, [base] if limb == _TORSO else [base, middle]] = True
-    return refit_problem(problem, edited, sigma=sigma), flipped
+    for joint in flipped_joints(limb, bones)[: 1 if limb == _TORSO else 2]:
+        edited[rows, joint] = True
+    start = replace(pose, global_orient=orient, body_pose=body_pose)
+    return refit_problem(problem, edited, sigma=sigma), start
+
+
+def turned_joints(limb: str) -> tuple[int, ...]:
+    """The joints of which a limb's flip changes the rotation; FitError for an unknown limb."""
+    base, middle, _ = flipped_joints(limb, "both")
+    return (base, *_ON_TRUNK) if limb == _TORSO else (base, middle)
 
 
 def flipped_joints(limb: str, bones: str) -> tuple[int, int, int]:

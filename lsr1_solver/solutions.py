@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .body_model import BodyModel, BodyPose, posed_joints
-from .depth_flip import FLIPS, flip_problem, flipped_joints
+from .depth_flip import FLIPS, flip_problem, turned_joints
 from .errors import FitError
 from .fitting import fit_pose
 from .minimizer import LevenbergMarquardt
@@ -51,12 +51,23 @@ def flips(problem: FitProblem, pose: BodyPose, limb: str) -> list[Solution]:
     ``problem`` and ``pose`` of one frame. Raises FitError for an unknown limb and for several frames.
     """
     problem = _still(problem, pose)
-    found = []
-    for bones in FLIPS if limb != "torso" else ("both",):
-        asked, start = flip_problem(problem, pose, limb, bones=bones)
-        words = f"{limb.replace('_', ' ')} flipped" + ("" if bones == "both" else f", {bones} bone")
-        found.append(_solution(problem, fit_pose(asked, initial=start).pose, words))
+    found = [
+        _solution(problem, fit_pose(asked, initial=start).pose, words)
+        for words, asked, start in flip_problems(problem, pose, limb)
+    ]
     return sorted(found, key=lambda solution: solution.energy)
+
+
+def flip_problems(
+    problem: FitProblem, pose: BodyPose, limb: str, *, frames: np.ndarray | None = None
+) -> Iterator[tuple[str, FitProblem, BodyPose]]:
+    """For each of a limb's flips: what it is in words, what to fit, and where to begin.
+
+    The frames, of a clip too, are as in `flip_problem`, which also says what is raised.
+    """
+    for bones in FLIPS if limb != "torso" else ("both",):
+        words = f"{limb.replace('_', ' ')} flipped" + ("" if bones == "both" else f", {bones} bone")
+        yield words, *flip_problem(problem, pose, limb, bones=bones, frames=frames)
 
 
 def other_solutions(problem: FitProblem, pose: BodyPose) -> Iterator[tuple[Solution, ...]]:
@@ -69,7 +80,7 @@ def other_solutions(problem: FitProblem, pose: BodyPose) -> Iterator[tuple[Solut
     found = (_solution(problem, pose, "the fit"),)
     yield found
     for limb in LIMBS:
-        if not np.any(problem.firmness[0, flipped_joints(limb, "both")[:2]] == 0):
+        if not np.any(problem.firmness[0, list(turned_joints(limb))] == 0):
             found = _merged(problem.body, found, flips(problem, pose, limb))
             yield found
     yield _merged(problem.body, found, _from_yaws(problem, pose))

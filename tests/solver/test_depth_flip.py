@@ -16,7 +16,7 @@ from lsr1_solver import (
     read_keypoints,
 )
 from lsr1_solver.body_model import SMPL_JOINT_NAMES, BodyPose, local_rotations
-from lsr1_solver.depth_flip import FLIPS, _twin, flip_limb, flip_problem, flipped_joints
+from lsr1_solver.depth_flip import FLIPS, _twin, flip_limb, flip_problem, flipped_joints, turned_joints
 from lsr1_solver.limits import ALLOWED, BONES, FORBIDDEN, JOINTS
 from lsr1_solver.refine import LIMBS
 from lsr1_solver.solutions import flips
@@ -112,6 +112,18 @@ def test_a_refit_after_a_flip_stays_on_its_side() -> None:
     clear = np.abs(old) > 0.1
     assert np.all(np.sign(new[clear]) == np.sign(old[clear]))
     assert state.reprojection_percent < 1.5
+
+
+def test_some_frames_alone_are_flipped() -> None:
+    pose, points = random_poses(4)
+    rows = np.array([False, True, True, False])
+    asked, start = flip_problem(problem(points), pose, "left_leg", frames=rows)
+    whole = flip_limb(BODY, pose, "left_leg")
+    assert np.array_equal(start.body_pose[~rows], pose.body_pose[~rows])
+    assert np.array_equal(start.body_pose[rows], whole.body_pose[rows])
+    held = np.isfinite(asked.firmness)
+    assert not held[~rows].any()
+    assert {int(j) for j in np.flatnonzero(held.any(axis=0))} == set(turned_joints("left_leg"))
 
 
 @pytest.mark.parametrize(("limb", "bones"), [("tail", "both"), ("left_arm", "middle"), ("torso", "upper")])
