@@ -63,9 +63,9 @@ class Reach:
     """One drag of one joint, in one frame; ``to`` gives the pose for each place of the mouse.
 
     ``pose`` one frame in camera axes, ``joint`` one of SMPL's names. ``held`` names what must not change
-    (joints, "transl"; the shape never does); ``pins`` (one frame) draw joints to places, other joints than the
-    dragged one. Hands, feet and head of the other limbs stay about where they are, unless pinned elsewhere.
-    Every answer is a change of the pose at the beginning, so a mouse that comes back brings the pose back.
+    (joints, "transl"; the shape never does); ``pins`` (one frame) draw joints to places, but not the dragged
+    one. Hands, feet and head of the other limbs stay about where they are, unless pinned elsewhere. Every
+    answer is a change of the pose at the beginning, so a mouse that comes back brings the pose back.
 
     Raises FitError for an unknown name, several frames, and a body behind the camera.
     """
