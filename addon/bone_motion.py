@@ -23,7 +23,7 @@ from ..lsr1_solver.rotation import (
 )
 from .armature import bone_channels, joints_of_channels
 from .key_reduction import mode_quaternions
-from .keyframes import add_keys, ensure_curves, new_curve
+from .keyframes import add_keys, ensure_curves, key_values, new_curve
 from .rig import Rig, joints_of_shape, rig_of
 
 _RECORD = _FRAMES, _TURNS, _PLACES = ("fit_frames", "fit_turns", "fit_places")
@@ -207,19 +207,25 @@ class BoneChange:
                 setattr(armature.pose.bones[name], path, value)
 
 
-def key_as_shown(armature: bpy.types.Object, parts: np.ndarray, now: float, rows: np.ndarray) -> None:
+def key_as_shown(
+    armature: bpy.types.Object, parts: np.ndarray, now: float, rows: np.ndarray, *, first: bool = False
+) -> None:
     """Key those of ``parts`` [26] that stand otherwise at the frame ``now`` than their curves say, number by
-    number as they stand; ``rows`` as in ``BoneChange.write``.
+    number as they stand; ``rows`` as in ``BoneChange.write``. Only with ``first`` a body without keys gets
+    some.
     """
-    rig, times = rig_of(armature), np.array([now])
-    for part in np.flatnonzero(parts[: _ROOT + 1]).tolist():
+    rig, times, keyed = rig_of(armature), np.array([now]), is_keyed(armature)
+    for part in np.flatnonzero(parts[: _ROOT + 1]).tolist() if keyed or first else ():
         name = rig.bones[0 if part == _ROOT else part]
-        if name is None or not is_keyed(armature):
+        if name is None:
             continue
         bone = armature.pose.bones[name]
         path = "location" if part == _ROOT else rotation_path(bone)
         values, (curves, _) = np.array([tuple(getattr(bone, path))]), _read(armature, bone, path, times)
-        if np.abs(curves - values).max() > 0:
+        if not keyed:
+            own = ensure_curves(armature, armature.name)
+            key_values(own, f"{bone.path_from_id()}.{path}", times, values, name)
+        elif np.abs(curves - values).max() > 0:
             _key_some(armature, bone, path, times, values, rows)
 
 
