@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import bpy
 import numpy as np
-from mathutils import Euler, Matrix, Quaternion
+from mathutils import Matrix
 
 from ..lsr1_solver import BodyPose
 from ..lsr1_solver.body_model import JOINT_COUNT, local_rotations
@@ -22,13 +22,12 @@ from ..lsr1_solver.rotation import (
     quaternion_to_axis_angle,
 )
 from .armature import bone_channels, joints_of_channels
-from .key_reduction import mode_quaternions
+from .curve_keys import SAME_FRAME, change_keys, key_times, near_frames
 from .keyframes import add_keys, ensure_curves, key_values, new_curve
 from .rig import Rig, joints_of_shape, rig_of
+from .rotation_modes import mode_quaternions, rotation_path, rotations_near
 
 _RECORD = _FRAMES, _TURNS, _PLACES = ("fit_frames", "fit_turns", "fit_places")
-_SAME_FRAME = 1e-3
-_PATHS = {"QUATERNION": "rotation_quaternion", "AXIS_ANGLE": "rotation_axis_angle"}
 _ROOT = PARTS.index(PLACE)
 
 
@@ -46,11 +45,6 @@ class BoneMotion:
         shape = np.tile(betas[: rig.body.shape_count], (len(omega), 1))
         transl = pelvis - joints_of_shape(rig.body, shape[0])[0]
         return BodyPose(omega[:, 0], omega[:, 1:], shape, transl)
-
-
-def rotation_path(bone: bpy.types.PoseBone) -> str:
-    """The name of the property that turns a bone in its rotation mode."""
-    return _PATHS.get(bone.rotation_mode, "rotation_euler")
 
 
 def _matrices(q: np.ndarray) -> np.ndarray:
@@ -79,7 +73,7 @@ def read_bones(
     rig = rig_of(armature)
     basis = np.tile(np.eye(3), (len(frames), JOINT_COUNT, 1, 1))
     keyed = np.zeros((len(frames), len(PARTS)), dtype=bool)
-    shown = np.zeros(len(frames), dtype=bool) if now is None else np.abs(frames - now) < _SAME_FRAME
+    shown = np.zeros(len(frames), dtype=bool) if now is None else np.abs(frames - now) < SAME_FRAME
     for j, name in enumerate(rig.bones):
         if name is None:
             continue
@@ -106,22 +100,8 @@ def _read(
         curve = curves.find(f"{bone.path_from_id()}.{name}", index=index)
         if curve is not None:
             values[:, index] = [curve.evaluate(time) for time in times]
-            keyed |= _near(frames, key_times(curve))
+            keyed |= near_frames(frames, key_times(curve))
     return values, keyed
-
-
-def key_times(curve: bpy.types.FCurve) -> np.ndarray:
-    """The scene frames of a curve's keys, ascending."""
-    places = np.empty(2 * len(curve.keyframe_points), dtype=np.float32)
-    curve.keyframe_points.foreach_get("co", places)
-    return places[::2].astype(float)
-
-
-def _near(frames: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Which of frames [B] are among others [N]."""
-    if not len(others):
-        return np.zeros(len(frames), dtype=bool)
-    return np.abs(frames[:, None] - others).min(axis=1) < 2 * _SAME_FRAME
 
 
 def _holder(armature: bpy.types.Object) -> bpy.types.PropertyGroup:
@@ -135,7 +115,7 @@ def remember(armature: bpy.types.Object, frames: np.ndarray, motion: BoneMotion)
     places, times = motion.location, np.asarray(frames, dtype=float)
     if _FRAMES in holder:
         before, old_turns, old_places = (np.array(list(holder[name])) for name in _RECORD)
-        other = ~_near(before, times)
+        other = ~near_frames(before, times)
         times = np.concatenate([before[other], times])
         turns = np.concatenate([old_turns.reshape(len(before), -1)[other], turns])
         places = np.concatenate([old_places.reshape(len(before), -1)[other], places])
@@ -154,7 +134,7 @@ def recall(armature: bpy.types.Object, frames: np.ndarray, now: BoneMotion) -> B
     if _FRAMES not in holder:
         return now
     times = np.array(holder[_FRAMES])
-    known = _near(frames, times)
+    known = near_frames(frames, times)
     rows = np.abs(frames[:, None] - times).argmin(axis=1)
     turns = np.reshape(holder[_TURNS], (len(times), JOINT_COUNT, 4)).astype(float)[rows]
     turns /= np.linalg.norm(turns, axis=-1, keepdims=True)
@@ -193,7 +173,7 @@ class BoneChange:
             values = (
                 self.motion.location[chosen]
                 if part == _ROOT
-                else _turned(bone.rotation_mode, self.motion.basis[chosen, part], before)
+                else rotations_near(bone.rotation_mode, self.motion.basis[chosen, part], before)
             )
             if keyed:
                 _key_some(armature, bone, path, times, values, rows)
@@ -247,44 +227,19 @@ def change_to(
     return BoneChange(frames, BoneMotion(basis, location[:, 0]), parts)
 
 
-def _turned(mode: str, rotations: np.ndarray, before: np.ndarray) -> np.ndarray:
-    """Rotations [B, 3, 3] in a rotation mode, each near the values [B, N] that were there."""
-    values = []
-    for rotation, old in zip(rotations, before.tolist(), strict=True):
-        quaternion = Matrix(rotation).to_quaternion()
-        if mode == "QUATERNION":
-            quaternion.make_compatible(Quaternion(old))
-            values.append(tuple(quaternion))
-        elif mode == "AXIS_ANGLE":
-            axis, angle = quaternion.to_axis_angle()
-            values.append((angle, *axis))
-        else:
-            values.append(tuple(Matrix(rotation).to_euler(mode, Euler(old, mode))))
-    return np.array(values)
-
-
 def _key_some(
     armature: bpy.types.Object,
     bone: bpy.types.PoseBone,
     name: str,
     times: np.ndarray,
     values: np.ndarray,
-    rows: np.ndarray,
+    still: np.ndarray,
 ) -> None:
-    """Key a property [B, N] at scene frames [B]; at every other row it keeps the value that it has."""
+    """Key a property [B, N] at scene frames [B]; at the frames ``still`` it keeps the value that it has."""
     curves, path = ensure_curves(armature, armature.name), f"{bone.path_from_id()}.{name}"
-    first, last = times.min(), times.max()
-    for index in range(values.shape[1]):
+    for index, own in enumerate(values.T):
         curve = curves.find(path, index=index)
-        keys = key_times(curve) if curve is not None else np.empty(0)
-        low = keys[keys < first - _SAME_FRAME].max(initial=-np.inf)
-        high = keys[keys > last + _SAME_FRAME].min(initial=np.inf)
-        # Before the first key and after the last a curve is constant: one guard is enough.
-        low = first - 1.5 if np.isinf(low) else low
-        high = last + 1.5 if np.isinf(high) else high
-        around = np.union1d(rows, [first - 1, last + 1])
-        guards = around[(around > low) & (around < high) & ~_near(around, np.concatenate([keys, times]))]
-        old, _ = _read(armature, bone, name, guards)
-        if curve is None:
-            curve = new_curve(curves, path, index, bone.name)
-        add_keys(curve, np.concatenate([guards, times]), np.concatenate([old, values])[:, index])
+        if curve is None or not len(curve.keyframe_points):
+            curve = curve or new_curve(curves, path, index, bone.name)
+            add_keys(curve, times[:1] - 1, np.array([getattr(bone, name)[index]]))
+        change_keys(curve, times, own, still)

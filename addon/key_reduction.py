@@ -8,9 +8,9 @@ from math import radians
 
 import bpy
 import numpy as np
-from mathutils import Euler
 
 from .keyframes import Channel, hold_until, key_values
+from .rotation_modes import mode_quaternions
 
 # A pelvis may be off by as much as a bone of this length is when it turns by the error: metres.
 _LEVER = 0.5
@@ -108,14 +108,3 @@ def _angle(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Between rotations as unit quaternions [N, 4], radians."""
     cosine = np.abs(np.sum(a * b, axis=1))
     return 2 * np.arctan2(np.sqrt(np.maximum(0.0, 1 - cosine**2)), cosine)
-
-
-def mode_quaternions(values: np.ndarray, mode: str) -> np.ndarray:
-    """Unit quaternions (w, x, y, z) of a bone's rotation channels [N, C], as Blender reads them."""
-    if mode == "QUATERNION":
-        return values / np.maximum(np.linalg.norm(values, axis=1, keepdims=True), 1e-12)
-    if mode == "AXIS_ANGLE":
-        axis = values[:, 1:] / np.maximum(np.linalg.norm(values[:, 1:], axis=1, keepdims=True), 1e-12)
-        half = values[:, :1] / 2
-        return np.concatenate([np.cos(half), np.sin(half) * axis], axis=1)
-    return np.array([Euler(value, mode).to_quaternion() for value in values.tolist()])
