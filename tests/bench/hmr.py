@@ -5,8 +5,9 @@ missing. Three tables:
 
 1. the minimizers: every one minimises the same objective on the same problems from the initializer's start.
    Learned ones with three seeds, mean and spread. Rates of Adam and gradient descent are tuned on the
-   validation split. The published networks are narrower here than their authors' (see `published.py`); a
-   small table gives their time at full width. Times include the evaluation of the start, not the initializer.
+   validation split. The published networks that are stored are narrower than their authors'; a small table
+   gives the time at full width, or ``--wide FOLDER`` takes networks that were trained so (see
+   `published.py`) into the tables. Times include the evaluation of the start, not the initializer.
 2. whole fits, outliers dropped and limbs swapped back: clean; begun at eight yaws without the initializer;
    one keypoint in ten moved by up to half a height; nothing seen from the knees down.
 3. L-SR1 against the others, paired over the same poses.
@@ -23,7 +24,7 @@ import statistics
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import cast
+from pathlib import Path
 
 import numpy as np
 
@@ -44,21 +45,32 @@ from tests.bench.hmr_bench import (
     without_lower_body,
 )
 from tests.bench.hmr_bench import test_split as test_split
-from tests.bench.hmr_methods import AnyMinimizer, Method, label, methods, wide_networks
+from tests.bench.hmr_methods import (
+    AnyMinimizer,
+    Method,
+    PublishedMinimizer,
+    adams,
+    label,
+    methods,
+    minimizer,
+    wide_methods,
+    wide_networks,
+)
 from tests.bench.hmr_reach import (
     Scored,
     against_rows,
-    equal_accuracy_steps,
+    arrival_runs,
+    arrivals,
     equal_rows,
     figure,
-    paired,
+    gain_rows,
     steps_to,
     whole_fit_rows,
     within_rows,
     within_runs,
 )
-from tests.bench.published import LearnedGradientDescent, parameters
-from tests.bench.table import Row, options, show
+from tests.bench.published import parameters
+from tests.bench.table import Row, parser, show
 
 COMPARED_STEPS = 4
 
@@ -147,11 +159,11 @@ def compare(bench: Bench, compared: list[Method]) -> Comparison:
     return Comparison(bench, tuple(compared), traces)
 
 
-def width_rows(wide: Mapping[str, AnyMinimizer], times: Mapping[str, tuple[float, float]]) -> list[Row]:
+def width_rows(wide: Mapping[str, PublishedMinimizer], times: Mapping[str, tuple[float, float]]) -> list[Row]:
     """Four steps of them."""
     return [
         {"method": f"{name}, {COMPARED_STEPS} steps", "ms_1": times[name][0], "ms_64": times[name][1],
-         "parameters": parameters(cast("LearnedGradientDescent", network))}
+         "parameters": parameters(network)}
         for name, network in wide.items()
     ]  # fmt: skip
 
@@ -188,54 +200,53 @@ def fit_figures(state: FitState, problems: SyntheticProblems, seconds: float) ->
     }
 
 
-def main() -> None:
-    """Print the tables."""
-    asked = options(__doc__)
-    size = QUICK if asked.quick else Size()
+def tables(size: Size, wide_folder: Path | None) -> dict[str, list[Row]]:
+    """Everything that `main` prints, by its title."""
     body = load_body_model()
     whole = split_bench(body, "test", size.rate, size.views)
     sample = whole.first(size.sample)
     validation = split_bench(body, "validation", 1.0, 1).first(size.validation)
-    compared = compare(whole, methods(validation))
+    untrained = wide_networks(sample) if wide_folder is None else {}
+    trained = [] if wide_folder is None else wide_methods(wide_folder, sample)
+    compared = compare(whole, [*methods(validation), *trained])
     ours, shipped = compared.traces["L-SR1"], compared.shipped
     target = compared.traces["LM"][0].energies[-1]
     within = {name: steps_to(compared.traces[name][0], target) for name in ("L-SR1", "LM")}
     at_four = sample.score(ours[0].points[COMPARED_STEPS][: len(sample)])
-    equal = equal_accuracy_steps(sample, shipped, at_four.mean(at_four.pa))
+    variants = {"L-SR1": [shipped["L-SR1"]], "Adam": adams(), "L-BFGS": [shipped["L-BFGS"]]}
+    equal = arrivals(sample, variants, at_four.mean(at_four.pa), target[: len(sample)])
     runs = {label(m, look): Timed(m.seeds[0], look) for m in compared.methods for look in m.looks}
-    runs |= within_runs(shipped, within)
-    runs |= {f"equal: {name}": Timed(shipped[name], steps) for name, steps in equal.items()}
-    wide = wide_networks(sample)
-    runs |= {name: Timed(network, COMPARED_STEPS) for name, network in wide.items()}
+    runs |= within_runs(shipped, within) | arrival_runs(equal)
+    runs |= {name: Timed(minimizer(network), COMPARED_STEPS) for name, network in untrained.items()}
     times = times_ms(sample, runs, size.rounds)
     found = compared.scored(times)
-    initial = [whole.score(whole.objective.start())]
-    four, lm = found[f"L-SR1, {COMPARED_STEPS} steps"], found["LM, converged"]
-    tables = {
+    rises = figure("steps that raise the energy, %", 100 * float(np.mean([run.rises for run in ours])))
+    return {
         "minimizers": compared.rows(found),
-        "published widths": width_rows(wide, times),
+        **({"published widths": width_rows(untrained, times)} if untrained else {}),
         "whole fits": fit_rows(body, whole.problems, size),
         "L-SR1 against the others": [
-            paired("L-SR1 at 4 steps minus initializer: PA-MPJPE, mm", four.scores[:1], initial),
-            paired(
-                "L-SR1 at 4 steps minus LM converged, PA-MPJPE, mm",
-                four.scores[:1],
-                lm.scores,
-                "shipped seed",
-            ),
-            paired("the same, mean of the seeds", four.scores, lm.scores),
+            *gain_rows(found, whole.score(whole.objective.start())),
             *within_rows(within, times),
-            *equal_rows(equal, times, four.times),
-            *against_rows(found, {name: times[name] for name in wide}),
-            figure("steps that raise the energy, %", 100 * float(np.mean([run.rises for run in ours]))),
+            *equal_rows(equal, times, found[f"L-SR1, {COMPARED_STEPS} steps"].times),
+            *against_rows(found, {name: times[name] for name in untrained}),
+            rises,
             *whole_fit_rows(sample, size.fits, size.rounds),
         ],
     }
-    for title, rows in tables.items():
+
+
+def main() -> None:
+    """Print the tables."""
+    asking = parser(__doc__)
+    asking.add_argument("--wide", type=Path, metavar="FOLDER", help="networks of their authors' widths")
+    asked = asking.parse_args()
+    found = tables(QUICK if asked.quick else Size(), asked.wide)
+    for title, rows in found.items():
         print(f"\n{title}\n")
         show(rows, None)
     if asked.json is not None:
-        asked.json.write_text(json.dumps(tables, indent=1) + "\n", encoding="utf-8")
+        asked.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import cast
 
 import numpy as np
 
-from lsr1_solver import load_learned_sr1
+from lsr1_solver import FitError, load_learned_sr1
 from lsr1_solver.learned_sr1 import LearnedSR1
 from lsr1_solver.minimizer import Adam, LevenbergMarquardt, Minimizer, MinimizerState
 from lsr1_solver.quasi_newton import LBFGS, SR1
@@ -30,6 +31,13 @@ AnyMinimizer = Minimizer[MinimizerState]
 ADAM_RATES = (0.03, 0.05, 0.1, 0.2, 0.3, 0.5)
 DESCENT_RATES = tuple(np.geomspace(2e-4, 0.02, 13))
 FIRST_ORDER_STEPS = 100
+PublishedMinimizer = LearnedGradientDescent | PublishedSR1
+# The published networks at their authors' widths: the name of their files, how to read them, where to look.
+WIDE: Mapping[str, tuple[str, Callable[[Path], PublishedMinimizer], tuple[int, ...]]] = {
+    "LGD, width 1024": ("lgd", load_lgd, (1, 2, 3, 4, 8)),
+    "LGD trained on the energy, width 1024": ("lgd-energy", load_lgd, (4, 8)),
+    "L-SR1 as published, width 256": ("sr1", load_published_sr1, (4, 8)),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +68,11 @@ def our_seeds() -> tuple[AnyMinimizer, ...]:
     paths = [WEIGHTS / f"lsr1-{seed}.npz" for seed in SEEDS[1:]]
     loaded = [load_learned_sr1(), *(load_learned_sr1(path) for path in paths if path.exists())]
     return tuple(minimizer(replace(one, tolerance=0.0)) for one in loaded)
+
+
+def adams() -> list[AnyMinimizer]:
+    """At every rate that is tried."""
+    return [minimizer(Adam(rate)) for rate in ADAM_RATES]
 
 
 def tuned(bench: Bench, make: Callable[[float], AnyMinimizer], rates: tuple[float, ...]) -> AnyMinimizer:
@@ -97,9 +110,32 @@ def label(method: Method, look: int | None) -> str:
     return f"{method.name}, {'converged' if look is None else f'{look} steps'}"
 
 
-def wide_networks(bench: Bench) -> dict[str, AnyMinimizer]:
+def wide_networks(bench: Bench) -> dict[str, PublishedMinimizer]:
     """At their authors' widths, untrained: for time and size."""
     return {
-        "LGD, width 1024": minimizer(lgd_at_published_width(bench.objective)),
-        "L-SR1 as published, width 256": minimizer(sr1_at_published_width()),
+        "LGD, width 1024": lgd_at_published_width(bench.objective),
+        "L-SR1 as published, width 256": sr1_at_published_width(),
     }
+
+
+def wide_methods(folder: Path, bench: Bench) -> list[Method]:
+    """Those that were trained at their authors' widths, with the seeds that the folder has.
+
+    Raises FitError where it has none, or one of another width.
+    """
+    sizes = {type(network): parameters(network) for network in wide_networks(bench).values()}
+    found = []
+    for name, (stem, load, looks) in WIDE.items():
+        paths = [path for seed in SEEDS if (path := folder / f"{stem}-{seed}.npz").exists()]
+        trained = [load(path) for path in paths]
+        for path, one in zip(paths, trained, strict=True):
+            if parameters(one) != sizes[type(one)]:
+                raise FitError(
+                    f"{path}: {parameters(one)} parameters instead of {sizes[type(one)]}: train it with "
+                    "--lgd-width 1024 --sr1-width 256"
+                )
+        if trained:
+            found.append(Method(name, tuple(minimizer(one) for one in trained), looks, looks[-1]))
+    if not found:
+        raise FitError(f"{folder}: no lgd-0.npz and no sr1-0.npz, as tests.bench.published writes them")
+    return found

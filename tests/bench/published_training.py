@@ -53,8 +53,8 @@ ENERGY_FLOOR = 5.0
 class Settings:
     """``steps`` of meta-training on so many problems each, and the networks' widths.
 
-    Published are 1024 for LGD, and 256 for L-SR1 with half as many features: hours on a processor, and more
-    megabytes than belong into a repository. L-SR1's network runs once a coordinate: 8 problems are 680 rows.
+    Published are 1024 for LGD, and 256 for L-SR1 with half as many features: more megabytes than belong
+    into a repository. L-SR1's network runs once a coordinate: 8 problems are 680 rows.
     """
 
     lgd_steps: int = 1500
