@@ -14,7 +14,7 @@ from . import (
     shape_follower,
 )
 from .operators import body as body_buttons
-from .operators import clip, fit, keypoints, motion, picture, place, refine, transfer
+from .operators import clip, fit, keypoints, motion, picture, place, reach, refine, transfer
 from .operators import tracks as track_buttons
 
 CLASSES = (
@@ -58,6 +58,8 @@ CLASSES = (
     refine.LSR1_OT_unlock_bones,
     refine.LSR1_OT_pin_joint,
     refine.LSR1_OT_unpin_joint,
+    reach.LSR1_OT_reach,
+    reach.LSR1_OT_find_depths,
     transfer.LSR1_OT_guess_bones,
     transfer.LSR1_OT_copy_motion,
     transfer.LSR1_OT_follow_live,

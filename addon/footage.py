@@ -13,10 +13,12 @@ from pathlib import Path
 import bpy
 import numpy as np
 from mathutils import Matrix
+from bpy_extras.view3d_utils import location_3d_to_region_2d
 
 from ..lsr1_solver import Camera, FitError, project
 from ..lsr1_solver.rotation import rotation_between
 
+from .overlay_data import Frame
 _STRAIGHT = 1e-5
 
 
@@ -101,6 +103,24 @@ def view_of(
 
 
 def lens_in_words(data: bpy.types.Camera) -> str:
+def camera_frame(
+    scene: bpy.types.Scene, region: bpy.types.Region, view: bpy.types.RegionView3D, size: tuple[int, int]
+) -> Frame | None:
+    """Where the camera's picture of this size is in a region; None outside the camera view."""
+    camera = scene.camera
+    if view.view_perspective != "CAMERA" or camera is None or camera.type != "CAMERA":
+        return None
+    corners = [camera.matrix_world @ corner for corner in camera.data.view_frame(scene=scene)]
+    ends = [location_3d_to_region_2d(region, view, corner) for corner in corners]
+    if any(end is None for end in ends):
+        return None
+    flat = np.array(ends)
+    low, high = flat.min(axis=0), flat.max(axis=0)
+    if min(high - low) <= 0:
+        return None
+    return Frame(low[0], high[1], (high[0] - low[0]) / size[0], (high[1] - low[1]) / size[1])
+
+
     """The lens as the camera's panel shows it: "35.0 mm lens on a 36.0 mm sensor"."""
     sensor = data.sensor_height if data.sensor_fit == "VERTICAL" else data.sensor_width
     return f"{data.lens:.1f} mm lens on a {sensor:.1f} mm sensor"

@@ -1,4 +1,4 @@
-"""Keypoints, the body's own points and their differences, drawn over the camera view.
+"""Keypoints, the body's own points, unsure depths and a tool's handles, drawn over the camera view.
 
 Drawing costs a comparison when nothing has changed: the GPU's batches are kept under a signature of all that
 they show.
@@ -11,98 +11,62 @@ import bpy
 import gpu
 import numpy as np
 from bpy.app.handlers import persistent
-from bpy_extras.view3d_utils import location_3d_to_region_2d
 from gpu_extras.batch import batch_for_shader
 
-from ..lsr1_solver import FitError
-from .footage import scene_view
-from .keypoint_store import has_keypoints, layout, points_at
-from .operators.common import target
-from .overlay_data import Frame, Shapes, shapes
-from .reprojection import body_points_or_none, pose_signature
+from .overlay_data import Shapes
+from .overlay_layers import Handles, depth_layer, handle_layer, keypoint_layer
 
 _LINE_WIDTH, _TEXT_SIZE = 2.0, 13.0  # pixels of the screen
 _LINES, _TRIANGLES = "POLYLINE_SMOOTH_COLOR", "SMOOTH_COLOR"
 
 
 class _Drawn:
-    """The batches of a region, and for what they stand."""
+    """The batches of a layer in a region, and for what they stand."""
 
     def __init__(self, signature: tuple[object, ...], lines: object, triangles: object) -> None:
         self.signature, self.lines, self.triangles = signature, lines, triangles
 
 
-# Batches belong to the GPU, not to the scene: nothing is lost when they go.
-_cache: dict[int, _Drawn] = {}
+# Batches belong to the GPU, and handles to the tool that runs: nothing is lost when they go.
+_cache: dict[tuple[int, str], _Drawn] = {}
+_handles: Handles | None = None
 _handle: object | None = None
 
 
-def camera_frame(
-    scene: bpy.types.Scene, region: bpy.types.Region, view: bpy.types.RegionView3D, size: tuple[int, int]
-) -> Frame | None:
-    """Where the camera's picture of this size is in a region; None outside the camera view."""
-    camera = scene.camera
-    if view.view_perspective != "CAMERA" or camera is None or camera.type != "CAMERA":
-        return None
-    corners = [camera.matrix_world @ corner for corner in camera.data.view_frame(scene=scene)]
-    ends = [location_3d_to_region_2d(region, view, corner) for corner in corners]
-    if any(end is None for end in ends):
-        return None
-    flat = np.array(ends)
-    low, high = flat.min(axis=0), flat.max(axis=0)
-    if min(high - low) <= 0:
-        return None
-    return Frame(low[0], high[1], (high[0] - low[0]) / size[0], (high[1] - low[1]) / size[1])
+def show_handles(handles: Handles | None) -> None:
+    """Mark the joints of a body that can be dragged, until None is given."""
+    global _handles
+    _handles = handles
 
 
 def _draw() -> None:
     context = bpy.context
-    scene = context.scene
-    if not scene.lsr1.settings.show_overlay or not has_keypoints(scene):
-        return
     region, view = context.region, context.region_data
-    size = tuple(scene.lsr1.keypoints.size)
-    frame = camera_frame(scene, region, view, size) if view is not None else None
-    found = points_at(scene, scene.frame_current) if frame is not None else None
-    if frame is None or found is None:
+    if view is None:
         return
-    xy, confidence = found
-    armature, active = target(context), scene.lsr1.keypoints.active
-    camera = np.array(scene.camera.matrix_world).tobytes()
-    own = pose_signature(armature), scene.lsr1.keypoints.layout, active, frame, camera
-    signature = (xy.tobytes(), confidence.tobytes(), *own)
-    drawn = _cache.get(region.as_pointer())
-    if drawn is None or drawn.signature != signature:
-        made = _shapes(context, armature, found, frame)
-        drawn = _Drawn(signature, *_batches(made))
-        _cache[region.as_pointer()] = drawn
-    _show(drawn, region)
-    if 0 <= active < len(xy) and confidence[active] > 0:
-        _name(layout(scene).names[active], frame.to_region(xy[active]))
+    layers = {
+        "depths": depth_layer(context, region, view),
+        "keypoints": keypoint_layer(context, region, view),
+        "handles": handle_layer(context, region, view, _handles),
+    }
+    for name, layer in layers.items():
+        if layer is None:
+            continue
+        key = region.as_pointer(), name
+        drawn = _cache.get(key)
+        if drawn is None or drawn.signature != layer.signature:
+            drawn = _cache[key] = _Drawn(layer.signature, *_batches(layer.make()))
+        _show(drawn, region)
+        if layer.label is not None:
+            _name(*layer.label)
 
 
 def _name(name: str, place: np.ndarray) -> None:
-    """The active keypoint's name beside it."""
+    """A point's name beside it."""
     blf.size(0, _TEXT_SIZE)
     blf.color(0, 1.0, 1.0, 1.0, 1.0)
     blf.position(0, float(place[0]) + _TEXT_SIZE, float(place[1]) + _TEXT_SIZE / 2, 0)
     blf.draw(0, name.replace("_", " "))
-
-
-def _shapes(
-    context: bpy.types.Context,
-    armature: bpy.types.Object | None,
-    found: tuple[np.ndarray, np.ndarray],
-    frame: Frame,
-) -> Shapes:
-    scene, known = context.scene, layout(context.scene)
-    body = None
-    try:
-        view = scene_view(scene, context.evaluated_depsgraph_get(), tuple(scene.lsr1.keypoints.size))
-        body = body_points_or_none(armature, view, known)
-    except FitError:
-        pass  # a camera that is no perspective one: the keypoints can be drawn all the same
-    return shapes(known, *found, body, scene.lsr1.keypoints.active, frame)
 
 
 def _batches(made: Shapes) -> tuple[object, object]:
@@ -135,8 +99,9 @@ def _show(drawn: _Drawn, region: bpy.types.Region) -> None:
 
 @persistent
 def _forget(*_: object) -> None:
-    """Regions of another file have other addresses."""
+    """Regions of another file have other addresses, and no tool runs there."""
     _cache.clear()
+    show_handles(None)
 
 
 def register() -> None:
@@ -154,4 +119,4 @@ def unregister() -> None:
     if _handle is not None:
         bpy.types.SpaceView3D.draw_handler_remove(_handle, "WINDOW")
         _handle = None
-    _cache.clear()
+    _forget()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..lsr1_solver import KeypointFormat
+from ..lsr1_solver import SMPL_PARENTS, KeypointFormat
 
 _LEFT, _RIGHT, _MIDDLE = (0.20, 0.55, 1.0), (1.0, 0.35, 0.25), (0.95, 0.85, 0.3)
 _BODY, _RESIDUAL, _ACTIVE = (0.95, 0.95, 0.95), (1.0, 0.8, 0.1), (1.0, 1.0, 1.0)
@@ -16,6 +16,16 @@ _CORNERS = np.linspace(0.0, 2 * np.pi, 13)
 _CIRCLE = np.stack([np.cos(_CORNERS), np.sin(_CORNERS)], axis=1)
 # Points of no confidence are missing; the least sure are still seen.
 _FAINTEST = 0.35
+_HANDLE, _HELD = (1.0, 1.0, 1.0, 0.55), (1.0, 0.55, 0.0, 1.0)
+_HANDLE_DOT, _HELD_DOT = 3.5, 8.0
+# How unsure a limb's depth is: up to how many metres, its colour, and the icon of that colour.
+DEPTH_BANDS = (
+    (0.03, (0.30, 0.75, 0.35), "COLLECTION_COLOR_04"),
+    (0.06, (0.95, 0.85, 0.25), "COLLECTION_COLOR_03"),
+    (0.12, (1.00, 0.55, 0.10), "COLLECTION_COLOR_02"),
+    (np.inf, (1.00, 0.20, 0.15), "COLLECTION_COLOR_01"),
+)
+_THINNEST, _RIBBON_ALPHA = 2.0, 0.6
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +36,11 @@ class Shapes:
     line_colours: np.ndarray
     triangles: np.ndarray
     triangle_colours: np.ndarray
+
+    @classmethod
+    def nothing(cls) -> Shapes:
+        """No lines and no triangles."""
+        return cls(np.empty((0, 2)), np.empty((0, 4)), np.empty((0, 2)), np.empty((0, 4)))
 
 
 @dataclass(frozen=True)
@@ -76,10 +91,8 @@ def shapes(
         line_colours.extend((colour, colour))
 
     def dot(centre: np.ndarray, radius: float, colour: tuple[float, ...]) -> None:
-        rim = centre + radius * _CIRCLE
-        fan = np.stack([np.broadcast_to(centre, rim[1:].shape), rim[:-1], rim[1:]], axis=1)
-        triangles.append(fan.reshape(-1, 2))
-        triangle_colours.append(np.tile(colour, (3 * len(fan), 1)))
+        triangles.append(_disc(centre, radius))
+        triangle_colours.append(np.tile(colour, (len(triangles[-1]), 1)))
 
     shown = frame.to_region(xy)
     alpha = _FAINTEST + (1 - _FAINTEST) * np.clip(confidence, 0, 1)
@@ -105,3 +118,53 @@ def shapes(
         np.concatenate(triangles) if triangles else np.empty((0, 2)),
         np.concatenate(triangle_colours) if triangle_colours else np.empty((0, 4)),
     )
+
+
+def _disc(centre: np.ndarray, radius: float) -> np.ndarray:
+    """A circle's triangles [T, 2]."""
+    rim = centre + radius * _CIRCLE
+    fan = np.stack([np.broadcast_to(centre, rim[1:].shape), rim[:-1], rim[1:]], axis=1)
+    return fan.reshape(-1, 2)
+
+
+def depth_band(sigma: float) -> int:
+    """Which of DEPTH_BANDS a standard deviation is in, metres."""
+    return next(i for i, (limit, _, _) in enumerate(DEPTH_BANDS) if sigma <= limit)
+
+
+def depth_shapes(xy: np.ndarray, metre: np.ndarray, sigma: np.ndarray, frame: Frame) -> Shapes:
+    """Bones as ribbons, as wide at each end as its depth is unsure, coloured by the outer end.
+
+    ``xy`` [24, 2] joints in the picture, ``metre`` [24] the picture's pixels for a metre there, ``sigma``
+    [24] metres. Joints that are not finite are left out.
+    """
+    shown = frame.to_region(xy)
+    half = 0.5 * np.maximum(sigma * metre * frame.scale_x, _THINNEST)
+    triangles, colours = [], []
+    for j, parent in enumerate(SMPL_PARENTS):
+        way = shown[j] - shown[parent]
+        length = float(np.hypot(*way))
+        if parent < 0 or not np.isfinite(length) or length < 1e-6:
+            continue
+        across = np.array([-way[1], way[0]]) / length
+        a, b = shown[parent] + half[parent] * across, shown[parent] - half[parent] * across
+        c, d = shown[j] - half[j] * across, shown[j] + half[j] * across
+        triangles.append([a, b, c, a, c, d])
+        colours.append(np.tile((*DEPTH_BANDS[depth_band(sigma[j])][1], _RIBBON_ALPHA), (6, 1)))
+    if not triangles:
+        return Shapes.nothing()
+    return Shapes(
+        np.empty((0, 2)), np.empty((0, 4)), np.array(triangles).reshape(-1, 2), np.concatenate(colours)
+    )
+
+
+def joint_shapes(xy: np.ndarray, active: int, frame: Frame) -> Shapes:
+    """Dots for joints [24, 2] of the picture that can be dragged; the active one (-1: none) is larger."""
+    shown = frame.to_region(xy)
+    dots, colours = [], []
+    for j in np.flatnonzero(np.isfinite(shown).all(axis=1)).tolist():
+        dots.append(_disc(shown[j], _HELD_DOT if j == active else _HANDLE_DOT))
+        colours.append(np.tile(_HELD if j == active else _HANDLE, (len(dots[-1]), 1)))
+    if not dots:
+        return Shapes.nothing()
+    return Shapes(np.empty((0, 2)), np.empty((0, 4)), np.concatenate(dots), np.concatenate(colours))

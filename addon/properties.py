@@ -14,7 +14,7 @@ from bpy.props import (
     StringProperty,
 )
 
-from ..lsr1_solver import FORMATS, MINIMIZERS
+from ..lsr1_solver import FORMATS, MINIMIZERS, SMPL_JOINT_NAMES
 from .body_files import SHAPE_COUNT
 from .clip_properties import LSR1_PG_clip
 from .refine_properties import LSR1_PG_lock, LSR1_PG_pin, LSR1_PG_refine
@@ -55,6 +55,10 @@ class LSR1_PG_body(bpy.types.PropertyGroup):
     left_big_toe: BoolProperty(name="Left Toes", description="The left toes stand still here")
     right_heel: BoolProperty(name="Right Heel", description="The right heel stands still here")
     right_big_toe: BoolProperty(name="Right Toes", description="The right toes stand still here")
+    # One standard deviation of each joint's depth about the pelvis', metres; see ``depths``.
+    has_depths: BoolProperty(options={"HIDDEN"})
+    depths: FloatVectorProperty(size=len(SMPL_JOINT_NAMES), options={"HIDDEN"})
+    depths_frame: FloatProperty(options={"HIDDEN"})
     locks: CollectionProperty(type=LSR1_PG_lock)
     pins: CollectionProperty(type=LSR1_PG_pin)
 

@@ -3,7 +3,9 @@
 
 import bpy
 
+from .depths import depths_at, worst_limbs
 from .operators.common import target
+from .overlay_data import DEPTH_BANDS, depth_band
 
 _LISTED = 8
 
@@ -54,6 +56,27 @@ class LSR1_PT_refine(bpy.types.Panel):
         row.operator("lsr1.pin_joint", icon="PINNED")
         row.operator("lsr1.unpin_joint", icon="UNPINNED")
         _draw_held(layout, body.lsr1_body.pins, "PINNED")
+        layout.operator("lsr1.reach", icon="VIEW_PAN")
+        _draw_depths(layout.box(), context, body)
+
+
+def _draw_depths(layout: bpy.types.UILayout, context: bpy.types.Context, body: bpy.types.Object) -> None:
+    """The limbs whose depth is least sure, and what the colours in the view mean."""
+    row = layout.row()
+    row.operator("lsr1.find_depths", icon="MOD_LENGTH")
+    sigma, refine = depths_at(context.scene, body), context.scene.lsr1.refine
+    if sigma is None:
+        return
+    row.prop(refine, "show_depths", text="", icon="HIDE_OFF" if refine.show_depths else "HIDE_ON")
+    column = layout.column(align=True)
+    for limb, joint, unsure in worst_limbs(sigma):
+        icon = DEPTH_BANDS[depth_band(unsure)][2]
+        text = f"{limb.replace('_', ' ').capitalize()}: {100 * unsure:.0f} cm at the {joint.split('_')[-1]}"
+        column.label(text=text, icon=icon)
+    if refine.show_depths:
+        row = layout.row(align=True)
+        for limit, _, icon in DEPTH_BANDS:
+            row.label(text=f"{100 * limit:.0f} cm" if limit < 1 else "more", icon=icon)
 
 
 def _draw_held(layout: bpy.types.UILayout, items: bpy.types.bpy_prop_collection, icon: str) -> None:

@@ -3,6 +3,7 @@
 
 import bpy
 from bpy.props import (
+    BoolProperty,
     EnumProperty,
     FloatProperty,
     FloatVectorProperty,
@@ -85,5 +86,10 @@ class LSR1_PG_refine(bpy.types.PropertyGroup):
         items=LIMB_ITEMS,
         options={"ENUM_FLAG"},
         default={item[0] for item in LIMB_ITEMS},
+    )
+    show_depths: BoolProperty(
+        name="Show in View",
+        description="Draw the body's limbs over the camera view, as wide as their depth is unsure",
+        default=True,
     )
     pin_to: EnumProperty(name="Pin to", description="What the joint is drawn to", items=PIN_ITEMS)

@@ -11,7 +11,7 @@ from ..lsr1_solver import BodyModel, FitError, KeypointFormat, project
 from ..lsr1_solver.kinematics import BETAS_START, PELVIS, KeypointChain, keypoint_chain, pose_chain
 from .armature import read_rotations
 from .body import mesh_of, shown_betas
-from .footage import View
+from .footage import View, project_world
 from .rig import rig_of
 
 
@@ -47,6 +47,21 @@ def body_points_or_none(
         return body_points(armature, view, layout)
     except FitError:
         return None
+
+
+def joints_seen(armature: bpy.types.Object, view: View) -> tuple[np.ndarray, np.ndarray]:
+    """Where the joints are in the picture, as the bones stand: pixels [24, 2], and its pixels for a metre of
+    the body there [24]. NaN where the rig has no bone for a joint, or it is behind the camera.
+
+    FitError where the armature is no SMPL rig.
+    """
+    rig = rig_of(armature)
+    heads = np.array([[np.nan] * 3 if name is None else armature.pose.bones[name].head for name in rig.bones])
+    world = np.array(armature.matrix_world)
+    places = heads @ world[:3, :3].T + world[:3, 3]
+    camera = np.array(view.to_world)
+    ahead = -(places - camera[:3, 3]) @ (camera[:3, 2] / np.linalg.norm(camera[:3, 2]))
+    return project_world(view, places), view.camera.focal_length * rig.unit * rig.scale / ahead
 
 
 def pose_signature(armature: bpy.types.Object | None) -> bytes:

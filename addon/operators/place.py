@@ -10,9 +10,9 @@ from ...lsr1_solver import FORMATS, keypoints_2d
 from ..footage import render_size
 from ..keypoint_store import has_keypoints, layout, points_at, row_at, set_point, store, swap_sides
 from ..live import LiveFit
-from ..overlay import camera_frame
 from ..overlay_data import Frame
-from .common import is_idle, over_panel, redraw, target
+from .common import over_panel, redraw, target
+from .over_picture import PASSED_ON, OverPicture, in_camera_view
 
 # Without imported points: COCO's, with head, neck, hips and feet.
 NEW_LAYOUT = "HALPE_26"
@@ -25,12 +25,10 @@ GUIDED = (
 _NEAR = 14.0  # pixels of the screen within which a click takes hold of a point
 _UNSURE = 0.3
 _TICK = 1 / 60
-# The view may be moved and zoomed meanwhile.
-_PASSED_ON = {"MIDDLEMOUSE", "WHEELUPMOUSE", "WHEELDOWNMOUSE", "TRACKPADPAN", "TRACKPADZOOM"}
 _KEYS = "click: place or drag   Space: skip   Backspace: back   X: delete   C: sure or unsure   S: swap sides   Ctrl+Z: undo   Enter: done   Esc: cancel"  # noqa: E501 - one line of the header
 
 
-class LSR1_OT_place_keypoints(bpy.types.Operator):
+class LSR1_OT_place_keypoints(OverPicture, bpy.types.Operator):
     """Click the joints over the picture one after another; drag points that are there. Enter keeps, \
 Esc brings everything back"""
 
@@ -41,25 +39,17 @@ Esc brings everything back"""
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         """In a 3D view, with a camera."""
-        if context.area is None or context.area.type != "VIEW_3D":
-            cls.poll_message_set("Keypoints are placed in a 3D view")
-            return False
-        if context.scene.camera is None:
-            cls.poll_message_set("There is no camera: add one, or press Open Picture")
-            return False
-        return is_idle(cls, context)
+        return in_camera_view(cls, context, "Keypoints are placed")
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         """Look through the camera and wait for clicks."""
-        self._region = next(r for r in context.area.regions if r.type == "WINDOW")
-        self._view = context.space_data.region_3d
         self._before = _numbers(context.scene)
         if not has_keypoints(context.scene):
             _store_empty(context.scene)
         elif row_at(context.scene, context.scene.frame_current) is None:
             self.report({"ERROR"}, "There are no keypoints at this frame: go to one that has them")
             return {"CANCELLED"}
-        self._view.view_perspective = "CAMERA"
+        self.look(context)
         self._order = guided_order(layout(context.scene).names)
         self._steps: list[dict[str, object]] = []
         self._dragged: int | None = None
@@ -80,9 +70,9 @@ Esc brings everything back"""
                 live.update(context)
                 redraw(context)
             return {"RUNNING_MODAL"}
-        if event.type in _PASSED_ON:
+        if event.type in PASSED_ON:
             return {"PASS_THROUGH"}
-        if self._dragged is None and not self._is_inside(context, event):
+        if self._dragged is None and not self.is_inside(context, event):
             mouse = event.type in {"LEFTMOUSE", "MOUSEMOVE"} and over_panel(context, event)
             return {"PASS_THROUGH"} if mouse else {"RUNNING_MODAL"}
         if event.type == "MOUSEMOVE" and self._dragged is not None:
@@ -112,30 +102,16 @@ Esc brings everything back"""
 
     def _stop(self, context: bpy.types.Context) -> None:
         context.window_manager.event_timer_remove(self._timer)
-        context.workspace.status_text_set(None)
-        for area in context.window.screen.areas:
-            if area.type == "VIEW_3D":
-                area.header_text_set(None)
-        redraw(context)
-
-    def _is_inside(self, context: bpy.types.Context, event: bpy.types.Event) -> bool:
-        """Whether keys and clicks are the tool's: over its view, and not over the sidebar."""
-        x, y = event.mouse_x - self._region.x, event.mouse_y - self._region.y
-        inside = 0 <= x < self._region.width and 0 <= y < self._region.height
-        return inside and not over_panel(context, event)
+        self.fall_silent(context)
 
     def _frame(self, context: bpy.types.Context) -> Frame | None:
-        size = tuple(context.scene.lsr1.keypoints.size)
-        return camera_frame(context.scene, self._region, self._view, size)
-
-    def _mouse(self, event: bpy.types.Event) -> np.ndarray:
-        return np.array([event.mouse_x - self._region.x, event.mouse_y - self._region.y], dtype=float)
+        return self.frame(context, tuple(context.scene.lsr1.keypoints.size))
 
     def _point_under(self, context: bpy.types.Context, event: bpy.types.Event) -> int | None:
         frame, found = self._frame(context), points_at(context.scene, context.scene.frame_current)
         if frame is None or found is None:
             return None
-        away = np.linalg.norm(frame.to_region(found[0]) - self._mouse(event), axis=1)
+        away = np.linalg.norm(frame.to_region(found[0]) - self.mouse(event), axis=1)
         away[found[1] <= 0] = np.inf
         nearest = int(np.argmin(away))
         return nearest if away[nearest] < _NEAR else None
@@ -151,7 +127,7 @@ Esc brings everything back"""
             self._remember(context)
             if index is None:
                 index = self._next
-                xy = frame.to_picture(self._mouse(event)).tolist()
+                xy = frame.to_picture(self.mouse(event)).tolist()
                 set_point(context.scene, context.scene.frame_current, index, xy, 1.0)
                 self._next = self._first_missing(context, self._order.index(index) + 1)
             context.scene.lsr1.keypoints.active = index
@@ -164,7 +140,7 @@ Esc brings everything back"""
     def _drag(self, context: bpy.types.Context, event: bpy.types.Event) -> None:
         frame = self._frame(context)
         if frame is not None:
-            scene, xy = context.scene, frame.to_picture(self._mouse(event)).tolist()
+            scene, xy = context.scene, frame.to_picture(self.mouse(event)).tolist()
             set_point(scene, scene.frame_current, self._dragged, xy, 1.0)
             self._moved = True
             redraw(context)
@@ -236,11 +212,7 @@ Esc brings everything back"""
         what = (
             "All points are placed" if self._next is None else f"Next: {names[self._next].replace('_', ' ')}"
         )
-        for area in context.window.screen.areas:
-            if area.type == "VIEW_3D":
-                area.header_text_set(f"{what}    {_KEYS}")
-        context.workspace.status_text_set(_KEYS)
-        redraw(context)
+        self.say(context, what, _KEYS)
 
 
 _Action = Callable[[LSR1_OT_place_keypoints, bpy.types.Context, bpy.types.Event], None]

@@ -140,7 +140,7 @@ def colour_in_the_middle() -> tuple[int, ...]:
     shot.pixels.foreach_get(pixels)
     _, area = view()
     region = region_of(area, "WINDOW")
-    frame = sys.modules[f"{MODULE}.addon.overlay"].camera_frame(
+    frame = sys.modules[f"{MODULE}.addon.footage"].camera_frame(
         bpy.context.scene, region, area.spaces.active.region_3d, (64, 36)
     )
     x, y = frame.to_region(np.array([16.0, 12.0]))

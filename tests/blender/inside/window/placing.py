@@ -41,7 +41,7 @@ def on_screen(xy: tuple[float, float]) -> tuple[int, int]:
     """Where a pixel of the picture is in the window."""
     _, area = view()
     region = region_of(area, "WINDOW")
-    frame = solver_part("overlay").camera_frame(
+    frame = solver_part("footage").camera_frame(
         bpy.context.scene, region, area.spaces.active.region_3d, (1280, 720)
     )
     x, y = frame.to_region(np.array(xy))

@@ -27,7 +27,7 @@ def seen_from_near(name: str) -> Iterator[float]:
     scene, store = bpy.context.scene, sys.modules[f"{MODULE}.addon.keypoint_store"]
     xy, confidence = store.points_at(scene, scene.frame_current)
     size = tuple(scene.lsr1.keypoints.size)
-    frame_of = sys.modules[f"{MODULE}.addon.overlay"].camera_frame
+    frame_of = sys.modules[f"{MODULE}.addon.footage"].camera_frame
     middle, high = np.mean(xy[confidence > 0], axis=0), np.ptp(xy[confidence > 0], axis=0).max()
     area.spaces.active.show_region_ui = False
     yield REDRAW

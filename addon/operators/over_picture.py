@@ -1,0 +1,65 @@
+"""What tools over the camera's picture share: where the mouse is, and what the header says."""
+
+import bpy
+import numpy as np
+
+from ..footage import camera_frame
+from ..overlay_data import Frame
+from .common import is_idle, over_panel, redraw
+
+# The view may be moved and zoomed meanwhile.
+PASSED_ON = {"MIDDLEMOUSE", "WHEELUPMOUSE", "WHEELDOWNMOUSE", "TRACKPADPAN", "TRACKPADZOOM"}
+
+
+def in_camera_view(cls: type[bpy.types.Operator], context: bpy.types.Context, what: str) -> bool:
+    """Whether there are a 3D view and a camera, and nothing is being fitted; says what is missing."""
+    if context.area is None or context.area.type != "VIEW_3D":
+        cls.poll_message_set(f"{what} in a 3D view")
+        return False
+    if context.scene.camera is None:
+        cls.poll_message_set("There is no camera: add one, or press Open Picture")
+        return False
+    return is_idle(cls, context)
+
+
+class OverPicture:
+    """What a modal operator over one 3D view inherits beside Blender's own class."""
+
+    _region: bpy.types.Region
+    _view: bpy.types.RegionView3D
+
+    def look(self, context: bpy.types.Context) -> None:
+        """Look through the camera in the view that the tool was started in."""
+        self._region = next(r for r in context.area.regions if r.type == "WINDOW")
+        self._view = context.space_data.region_3d
+        self._view.view_perspective = "CAMERA"
+
+    def is_inside(self, context: bpy.types.Context, event: bpy.types.Event) -> bool:
+        """Whether keys and clicks are the tool's: over its view, and not over the sidebar."""
+        x, y = self.mouse(event)
+        inside = 0 <= x < self._region.width and 0 <= y < self._region.height
+        return bool(inside) and not over_panel(context, event)
+
+    def mouse(self, event: bpy.types.Event) -> np.ndarray:
+        """Where the mouse is in the view [2], pixels from its bottom left."""
+        return np.array([event.mouse_x - self._region.x, event.mouse_y - self._region.y], dtype=float)
+
+    def frame(self, context: bpy.types.Context, size: tuple[int, int]) -> Frame | None:
+        """Where the camera's picture of this size is in the view; None outside the camera view."""
+        return camera_frame(context.scene, self._region, self._view, size)
+
+    def say(self, context: bpy.types.Context, what: str, keys: str) -> None:
+        """What to do now and the keys, in the header; the keys in the status bar."""
+        for area in context.window.screen.areas:
+            if area.type == "VIEW_3D":
+                area.header_text_set(f"{what}    {keys}")
+        context.workspace.status_text_set(keys)
+        redraw(context)
+
+    def fall_silent(self, context: bpy.types.Context) -> None:
+        """Header and status bar are Blender's again."""
+        context.workspace.status_text_set(None)
+        for area in context.window.screen.areas:
+            if area.type == "VIEW_3D":
+                area.header_text_set(None)
+        redraw(context)
