@@ -9,7 +9,6 @@ section 4), pooled; with untrained (zero) weights this *is* L-BFGS.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
@@ -18,9 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from .clip_base import Whitened
-from .errors import FitError
 from .minimizer import Energy
-from .weight_files import read_npz
+from .weight_files import read_weights
 
 CLIP_STEPS = Path(__file__).resolve().parents[1] / "assets" / "clip_steps.npz"
 # Log step sizes stay within this.
@@ -250,16 +248,6 @@ def load_clip_minimizer(path: str | Path = CLIP_STEPS) -> LearnedLBFGS:
 
 @cache
 def _load(path: Path) -> LearnedLBFGS:
-    arrays = read_npz(path, "steps for clips")
-    try:
-        hidden = json.loads(str(arrays.pop("metadata")))["hidden"]
-        shapes = weight_shapes(int(hidden))
-    except (KeyError, ValueError, TypeError) as error:
-        raise FitError(
-            f"{path} holds no steps for clips: its metadata does not describe them ({error})"
-        ) from None
-    for name, shape in shapes.items():
-        found = arrays.get(name)
-        if found is None or found.shape != shape or found.dtype.kind != "f" or not np.isfinite(found).all():
-            raise FitError(f"{path}: the weights {name} must be finite numbers of shape {list(shape)}")
-    return LearnedLBFGS({name: arrays[name].astype(np.float64) for name in shapes})
+    what = "file of step sizes for clips"
+    _, weights = read_weights(path, what, lambda metadata: int(metadata["hidden"]), weight_shapes)
+    return LearnedLBFGS(weights)

@@ -18,19 +18,15 @@ What is ours beyond the paper:
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-import numpy as np
-
 from .arrays import Array, at_least, at_most, namespace
-from .errors import FitError
 from .minimizer import Factor, LeastSquares, NormalEquations, choose, norm
 from .rank_one import DEGENERATE, Update, dot, inverse_root, multiply, multiply_inverse
-from .weight_files import read_npz
+from .weight_files import read_weights
 
 LEARNED_SR1 = Path(__file__).resolve().parents[1] / "assets" / "lsr1.npz"
 # Log step sizes stay within this: e^2 is a factor of seven.
@@ -333,14 +329,7 @@ def load_learned_sr1(path: str | Path = LEARNED_SR1) -> LearnedSR1:
 
 @cache
 def _load(path: Path) -> LearnedSR1:
-    arrays = read_npz(path, "optimizer")
-    try:
-        metadata = json.loads(str(arrays.pop("metadata")))
-        config = LearnedSR1Config(**metadata["network"])
-    except (KeyError, ValueError, TypeError) as error:
-        raise FitError(f"{path} is no optimizer: its metadata does not describe one ({error})") from None
-    for name, shape in weight_shapes(config).items():
-        found = arrays.get(name)
-        if found is None or found.shape != shape or found.dtype.kind != "f" or not np.isfinite(found).all():
-            raise FitError(f"{path}: the weights {name} must be finite numbers of shape {list(shape)}")
-    return LearnedSR1({name: array.astype(np.float64) for name, array in arrays.items()}, config)
+    config, weights = read_weights(
+        path, "optimizer", lambda metadata: LearnedSR1Config(**metadata["network"]), weight_shapes
+    )
+    return LearnedSR1(weights, config)

@@ -1,14 +1,20 @@
-"""Reading what was learned: npz files that hold arrays and nothing that runs."""
+"""Files of what was learned: npz that holds arrays, JSON about them, and nothing that runs."""
 
 from __future__ import annotations
 
+import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from .errors import FitError
+from .whole_file import write_whole
+
+Described = TypeVar("Described")
+Shapes = Mapping[str, tuple[int, ...]]
 
 
 def read_npz(path: Path, what: str) -> dict[str, np.ndarray]:
@@ -26,12 +32,40 @@ def read_npz(path: Path, what: str) -> dict[str, np.ndarray]:
         raise FitError(f"{path} is no {what}, or is damaged: {error}") from None
 
 
-def read_arrays(path: Path, what: str, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
+def read_arrays(path: Path, what: str, shapes: Shapes) -> dict[str, np.ndarray]:
     """The named arrays of the file in double precision, finite and of these shapes.
 
     Raises FitError, also where `read_npz` does.
     """
+    return _checked(path, what, read_npz(path, what), shapes)
+
+
+def read_weights(
+    path: Path, what: str, describe: Callable[[dict], Described], shapes: Callable[[Described], Shapes]
+) -> tuple[Described, dict[str, np.ndarray]]:
+    """What the metadata describe, and the weights of the shapes that follow from it, in double precision.
+
+    Raises FitError, also where ``describe`` does not find what it looks for.
+    """
     arrays = read_npz(path, what)
+    try:
+        described = describe(json.loads(str(arrays["metadata"])))
+        named = shapes(described)
+    except (KeyError, ValueError, TypeError) as error:
+        raise FitError(f"{path} is no {what}: its metadata does not describe one ({error})") from None
+    return described, _checked(path, what, arrays, named)
+
+
+def write_arrays(path: Path, metadata: Mapping[str, object], arrays: Mapping[str, np.ndarray]) -> None:
+    """Arrays, and in JSON what they are and where they come from."""
+    described = np.array(json.dumps(metadata))
+    # Ignored: the arrays' names are none of savez's own.
+    write_whole(path, lambda file: np.savez(file, metadata=described, **arrays))  # pyright: ignore[reportArgumentType]
+
+
+def _checked(
+    path: Path, what: str, arrays: Mapping[str, np.ndarray], shapes: Shapes
+) -> dict[str, np.ndarray]:
     missing = [key for key in shapes if key not in arrays]
     if missing:
         raise FitError(f"{path} is no {what}: it lacks {missing[0]!r}; {' and '.join(shapes)} are needed")

@@ -7,7 +7,6 @@ from each other, which trials found no worse than unrolling; steps are weighed b
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections.abc import Sequence
@@ -28,6 +27,7 @@ from ..keypoint_formats import FORMATS
 from ..keypoints import Keypoints2D
 from ..problem import FitProblem
 from ..view import person_view
+from ..weight_files import write_arrays
 from .clip_problems import sample_clip
 from .config import ClipStepsConfig, TrainingConfig, config_json, git_commit
 from .learn_optimizer import MOTION_CAPTURE
@@ -177,11 +177,4 @@ def save_clip_steps(path: Path, network: ClipStepNetwork, config: TrainingConfig
         "seconds": round(time.monotonic() - began, 1),
     }
     weights = {name: w.astype(np.float32) for name, w in network.arrays().items()}
-    part = path.with_suffix(".part")
-    with part.open("wb") as file:
-        np.savez(
-            file,
-            metadata=np.array(json.dumps(metadata)),
-            **weights,  # pyright: ignore[reportArgumentType]  # names of the network, none of savez's own
-        )
-    part.replace(path)
+    write_arrays(path, metadata, weights)

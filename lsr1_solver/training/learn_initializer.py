@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import math
 import time
@@ -17,6 +16,7 @@ import torch
 from ..body_model import BodyModel
 from ..initializer import Initializer
 from ..initializer_input import INPUT_LANDMARKS
+from ..weight_files import write_arrays
 from .checkpoint import Checkpoint
 from .config import InitializerConfig, TrainingConfig, config_json, git_commit
 from .initializer_error import error_covariance, predict_joints
@@ -227,13 +227,5 @@ def write_initializer(
     path: Path, weights: Mapping[str, np.ndarray], covariance: np.ndarray, metadata: Mapping[str, object]
 ) -> None:
     """The file that `initializer.read_initializer` reads."""
-    part = path.with_suffix(".part")
-    with part.open("wb") as file:
-        np.savez(
-            file,
-            metadata=np.array(json.dumps(metadata)),
-            landmarks=np.array(INPUT_LANDMARKS),
-            covariance=covariance,
-            **weights,  # pyright: ignore[reportArgumentType]  # names from the network, none of savez's own
-        )
-    part.replace(path)
+    arrays = {"landmarks": np.array(INPUT_LANDMARKS), "covariance": covariance, **weights}
+    write_arrays(path, metadata, arrays)

@@ -7,7 +7,6 @@ of how much there is left to gain. That needs the analytic gradient alone, never
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import time
@@ -29,6 +28,7 @@ from ..objective import Objective
 from ..problem import FitProblem
 from ..starts import initializer_start
 from ..view import person_view
+from ..weight_files import write_arrays
 from .checkpoint import Checkpoint
 from .config import OptimizerConfig, TrainingConfig, config_json, git_commit
 from .pose_prior import SOURCES
@@ -287,11 +287,4 @@ def save_optimizer(
         "seconds": round(time.monotonic() - began, 1),
     }
     weights = {name: w.detach().numpy().astype(np.float32) for name, w in training.weights.items()}
-    part = path.with_suffix(".part")
-    with part.open("wb") as file:
-        np.savez(
-            file,
-            metadata=np.array(json.dumps(metadata)),
-            **weights,  # pyright: ignore[reportArgumentType]  # names of the network, none of savez's own
-        )
-    part.replace(path)
+    write_arrays(path, metadata, weights)

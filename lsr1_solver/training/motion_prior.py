@@ -10,7 +10,6 @@ and the file's metadata holds it.
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from ..body_model import JOINT_COUNT, SMPL_JOINT_NAMES
 from ..motion_prior import MOTION_SIZE, MotionPrior
 from ..pose_prior import PosePrior
 from ..rotation import continuous_axis_angle, matrix_to_axis_angle
+from ..weight_files import write_arrays
 from .limb_twist import plausible_poses
 from .mocap import choose_frames
 from .pose_prior import SOURCES, UNDRIVEN, UNDRIVEN_VARIANCE
@@ -160,10 +160,4 @@ def save_motion_prior(
         "undriven_joints": UNDRIVEN,
         "root_mean_squares_by_rate": rates,
     }
-    with path.open("wb") as file:
-        np.savez(
-            file,
-            velocity=motion.velocity,
-            acceleration=motion.acceleration,
-            metadata=np.array(json.dumps(metadata)),
-        )
+    write_arrays(path, metadata, {"velocity": motion.velocity, "acceleration": motion.acceleration})

@@ -9,7 +9,6 @@ mirror image, so that left and right are treated alike.
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import sys
 from collections.abc import Sequence
@@ -21,6 +20,7 @@ from ..body_model import SMPL_JOINT_NAMES
 from ..errors import FitError
 from ..pose_prior import BODY_JOINTS, POSE_PRIOR, PosePrior
 from ..rotation import axis_angle_to_matrix, matrix_to_axis_angle
+from ..weight_files import write_arrays
 from .limb_twist import plausible_poses
 from .retarget import Motion, load_motions, mirror_rotations, open_body_joints, world_joints
 
@@ -138,13 +138,8 @@ def save(path: Path, prior: PosePrior, pose_count: int) -> None:
         "undriven_joints": UNDRIVEN,
         "undriven_variance_rad2": UNDRIVEN_VARIANCE,
     }
-    with path.open("wb") as file:
-        np.savez(
-            file,
-            mean_rotations=prior.mean_rotations,
-            covariance=prior.covariance,
-            metadata=np.array(json.dumps(metadata)),
-        )
+    arrays = {"mean_rotations": prior.mean_rotations, "covariance": prior.covariance}
+    write_arrays(path, metadata, arrays)
 
 
 def _report(prior: PosePrior, mocap_folder: Path, rest_joints: np.ndarray, train: np.ndarray) -> None:
