@@ -31,8 +31,10 @@ from .rotation import axis_angle_to_matrix, matrix_to_axis_angle, rotation_betwe
 
 # Which of a limb's two bones change sides: the upper, the lower.
 FLIPS = MappingProxyType({"both": (True, True), "upper": (True, False), "lower": (False, True)})
-# A flip is a hint to the fit that follows, radians: it may correct the direction, hardly the side.
-FLIP_SIGMA = 0.1
+# A flip is a hint to the fit that follows, radians: it may correct the direction, hardly the side. In a clip
+# the frames on both sides pull it back, so it has to be firmer: at 0.1 a stretch of frames leaves its pixels,
+# at 0.02 only its two ends do; and a single frame is locked.
+FLIP_SIGMA, CLIP_FLIP_SIGMA = 0.1, 0.02
 # How many turns about the first bone are looked at.
 TWISTS = 36
 # A joint bent the wrong way shows more than an unusual turn of the limb: limits come first.
@@ -80,13 +82,14 @@ def flip_problem(
     *,
     bones: str = "both",
     frames: np.ndarray | None = None,
-    sigma: float = FLIP_SIGMA,
+    sigma: float | None = None,
 ) -> tuple[FitProblem, BodyPose]:
     """What to fit after a flip, and where to begin: ``fit(problem, initial=pose)``.
 
     ``frames`` [B] (booleans; None for all) says where the limb is flipped. The flipped bones are hints with a
-    standard deviation of ``sigma`` radians (0 locks them), the prior of the rest is conditioned on them; what
-    the problem holds exactly it holds at the pose that is returned. Raises FitError as ``flip_limb`` does.
+    standard deviation of ``sigma`` radians (0 locks them; None: FLIP_SIGMA, of a clip CLIP_FLIP_SIGMA, of one
+    frame of a clip 0), the prior of the rest is conditioned on them; what the problem holds exactly it holds
+    at the pose that is returned. Raises FitError as ``flip_limb`` does.
     """
     rows = np.arange(len(pose)) if frames is None else np.flatnonzero(frames)
     flipped = flip_limb(problem.body, pose.frames(rows), limb, bones=bones, prior=problem.prior)
@@ -96,7 +99,15 @@ def flip_problem(
     for joint in flipped_joints(limb, bones)[: 1 if limb == _TORSO else 2]:
         edited[rows, joint] = True
     start = replace(pose, global_orient=orient, body_pose=body_pose)
+    sigma = _firmness(problem, len(rows)) if sigma is None else sigma
     return refit_problem(problem, edited, sigma=sigma), start
+
+
+def _firmness(problem: FitProblem, count: int) -> float:
+    """The standard deviation of the hint that so many flipped frames are, radians."""
+    if problem.frame_rate is None or problem.weights.temporal == 0 or len(problem.keypoints) == 1:
+        return FLIP_SIGMA
+    return CLIP_FLIP_SIGMA if count > 1 else 0.0
 
 
 def turned_joints(limb: str) -> tuple[int, ...]:

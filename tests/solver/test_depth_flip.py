@@ -1,6 +1,7 @@
 """A flipped limb has the same pixels and another depth, and bends as limbs do."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from lsr1_solver import (
 from lsr1_solver.body_model import SMPL_JOINT_NAMES, BodyPose, local_rotations
 from lsr1_solver.depth_flip import FLIPS, _twin, flip_limb, flip_problem, flipped_joints, turned_joints
 from lsr1_solver.limits import ALLOWED, BONES, FORBIDDEN, JOINTS
+from lsr1_solver.problem import PARTS
 from lsr1_solver.refine import LIMBS
 from lsr1_solver.solutions import flips
 from tests.shared import SHARED, needs_shared
@@ -124,6 +126,22 @@ def test_some_frames_alone_are_flipped() -> None:
     held = np.isfinite(asked.firmness)
     assert not held[~rows].any()
     assert {int(j) for j in np.flatnonzero(held.any(axis=0))} == set(turned_joints("left_leg"))
+
+
+def test_one_frame_of_a_clip_stays_flipped_among_its_neighbours() -> None:
+    pose, points = random_poses(30)
+    clear = int(np.abs(depths(posed_joints(BODY, pose), "left_arm")).min(axis=1).argmax())
+    rows = np.full(15, clear)
+    held = np.tile(np.where(np.isin(PARTS, LIMBS["left_arm"]), np.inf, 0.0), (15, 1))
+    clip = replace(problem(points).frames(rows), frame_rate=30.0, held=held)
+    asked, start = flip_problem(clip, pose.frames(rows), "left_arm", frames=np.arange(15) == 7)
+    after = fit_pose(asked, initial=start).pose
+    old, wanted, new = (
+        depths(posed_joints(BODY, of), "left_arm")[7] for of in (pose.frames(rows), start, after)
+    )
+    assert np.abs(old).min() > 0.1
+    np.testing.assert_allclose(new, wanted, atol=0.01)
+    assert np.abs(after.body_pose - start.body_pose)[[6, 8]].max() > 0.01  # its neighbours follow
 
 
 @pytest.mark.parametrize(("limb", "bones"), [("tail", "both"), ("left_arm", "middle"), ("torso", "upper")])
