@@ -110,6 +110,8 @@ class Reach:
         state = self._minimizer.init(objective, self._z)
         for _ in range(STEPS):
             state = self._minimizer.step(objective, state)
+            if state.converged[0]:
+                break
         self._z = state.z
         return self._pose(objective.parameters(state.z))
 
