@@ -31,7 +31,7 @@ from .view import PersonView, Start
 # Frames worked on at once, and the seconds by which neighbouring pieces of a take overlap.
 PIECE, OVERLAP = 1500, 1.0
 # Iterations before outliers are dropped and standing feet looked for; from one shown state to the next.
-LOOK_AFTER, SHOWN_EVERY = 10, 8
+LOOK_AFTER, SHOWN_EVERY = 10, 10
 
 
 @dataclass(frozen=True)
@@ -177,7 +177,7 @@ def _solve(
 def _sometimes(way: Iterator[Descent]) -> Iterator[Descent]:
     """Every few points of a way, and its end: to show a motion takes as long as to find a better one."""
     last = shown = None
-    for step, last in enumerate(way):
+    for step, last in enumerate(way, start=1):
         if step % SHOWN_EVERY == 0:
             shown = last
             yield last

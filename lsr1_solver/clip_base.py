@@ -20,7 +20,7 @@ from .cosine_transform import cosine_transform, inverse_cosine_transform
 # Frames whose Hessians make the average, spread over the clip.
 SAMPLED_FRAMES = 32
 # Frequencies share a factor as long as the temporal term's weight grows by less than this.
-BAND_GROWTH = 1.6
+BAND_GROWTH = 8.0
 
 
 @dataclass(frozen=True, eq=False)

@@ -47,10 +47,24 @@ class ClipChain:
         omega = x[:ROTATION_SIZE].reshape(JOINT_COUNT, 3, frames)
         sine, versine, third = _sine_series(np.einsum("jct,jct->jt", omega, omega))
         local = self._local(_exponential(omega, sine, versine))
-        bones = self.bones + np.tensordot(betas, self.bones_shape, 1).astype(x.dtype)
-        V = self.points + np.tensordot(betas, self.points_shape, 1).astype(x.dtype)
-        world = np.empty((JOINT_COUNT, 4, 3, frames), dtype=x.dtype)
-        world[0, :3], world[0, 3] = local[0], x[PELVIS]
+        world, V, points = self._place(local, x[PELVIS], betas)
+        return PosedClip(self, omega, versine, third, local, world, V, points)
+
+    def keypoints(self, rotations: np.ndarray, pelvis: np.ndarray, betas: np.ndarray) -> np.ndarray:
+        """Keypoints [T, K, 3] of given rotations [T, 24, 3, 3] and places [T, 3], metres."""
+        local = np.ascontiguousarray(np.transpose(rotations, (1, 3, 2, 0)), dtype=self.points.dtype)
+        _, _, points = self._place(local, pelvis.T, betas)
+        return np.moveaxis(points, -1, 0)
+
+    def _place(
+        self, local: np.ndarray, pelvis: np.ndarray, betas: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The joints' world transforms, V at a shape, and the keypoints [K, 3, T]."""
+        frames, dtype = local.shape[-1], local.dtype
+        bones = self.bones + np.tensordot(betas, self.bones_shape, 1).astype(dtype)
+        V = self.points + np.tensordot(betas, self.points_shape, 1).astype(dtype)
+        world = np.empty((JOINT_COUNT, 4, 3, frames), dtype=dtype)
+        world[0, :3], world[0, 3] = local[0], pelvis
         for first, last, _ in LEVELS:
             parent = world[_PARENTS[first:last]]
             for e in range(3):
@@ -58,8 +72,7 @@ class ClipChain:
                 world[first:last, :3] = part if e == 0 else world[first:last, :3] + part
             moved = np.matmul(bones[first:last, None], parent[:, :3].reshape(last - first, 3, -1))
             world[first:last, 3] = parent[:, 3] + moved.reshape(last - first, 3, frames)
-        points = (V @ world.reshape(JOINT_COUNT * 4, -1)).reshape(-1, 3, frames)
-        return PosedClip(self, omega, versine, third, local, world, V, points)
+        return world, V, (V @ world.reshape(JOINT_COUNT * 4, -1)).reshape(-1, 3, frames)
 
     def frames(self, index: np.ndarray) -> ClipChain:
         """Some frames alone."""

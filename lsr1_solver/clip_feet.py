@@ -39,24 +39,23 @@ def with_points_in_place(problem: ClipProblem, z: np.ndarray, contacts: np.ndarr
     points = slice(keypoints, None)
     eye = np.broadcast_to(np.eye(3, dtype=np.float32), (len(contacts), len(problem.still), 3, 3))
     standing, allowed = _standing(problem, contacts)
-    wanted = hold = None
-    for _ in range(2):  # the second time for what turns bend
-        posed = objective.pose(z)
-        at = np.moveaxis(posed.points[points], -1, 0)
-        if wanted is None or hold is None:
-            ways = _places(problem, at, contacts) - at
-            shift, hold = _faded(ways, standing, max(1, round(FADE * problem.rate)))
-            wanted = at + shift
-        rows = posed.row_jacobian(eye, points)[0]
-        if objective.kept is not None:
-            rows = np.where(objective.kept.held.T[:, None], 0, rows)
-        share = np.repeat(hold / allowed, 3, axis=1)
-        K = share[..., None] * (rows @ objective.basis)
+    posed = objective.pose(z)
+    at = np.moveaxis(posed.points[points], -1, 0)
+    shift, hold = _faded(_places(problem, at, contacts) - at, standing, max(1, round(FADE * problem.rate)))
+    wanted = at + shift
+    rows = posed.row_jacobian(eye, points)[0]
+    if objective.kept is not None:
+        rows = np.where(objective.kept.held.T[:, None], 0, rows)
+    share = np.repeat(hold / allowed, 3, axis=1)
+    K = share[..., None] * (rows @ objective.basis)
+    gram = K @ np.swapaxes(K, 1, 2) + np.eye(K.shape[1], dtype=K.dtype)
+    step = np.swapaxes(K, 1, 2) @ np.linalg.inv(gram)
+    for again in (False, True):
+        if again:  # for what turns bend
+            at = np.moveaxis(objective.pose(z).points[points], -1, 0)
         lack = share * (wanted - at).reshape(len(at), -1)
-        gram = K @ np.swapaxes(K, 1, 2) + np.eye(K.shape[1], dtype=K.dtype)
-        change = np.swapaxes(K, 1, 2) @ np.linalg.solve(gram, lack[..., None])
         y, b = objective.split(z)
-        z = objective.join(y + change[..., 0].T.astype(y.dtype), b)
+        z = objective.join(y + (step @ lack[..., None])[..., 0].T.astype(y.dtype), b)
     return z
 
 

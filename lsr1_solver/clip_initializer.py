@@ -44,15 +44,20 @@ class ClipInitializer:
     metadata: Mapping[str, object]
 
     def predict(
-        self, target: np.ndarray, confidence: np.ndarray, turn: np.ndarray, frame_rate: float
+        self,
+        target: np.ndarray,
+        confidence: np.ndarray,
+        turn: np.ndarray,
+        frame_rate: float,
+        asked: np.ndarray | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """A first pose and shape for T frames of one take.
+        """A first pose and shape for the frames ``asked`` [F] of one take of T, all of them without.
 
         ``target`` [T, 25, 2] and ``confidence`` [T, 25] are arranged by `arrange_input`, each frame on the
         image plane of its own virtual camera; ``turn`` [T, 3, 3] goes from axes that all frames share to
         those of each virtual camera; ``frame_rate`` hertz. A point of confidence 0 has no say. Returns the
-        rotations [T, 24, 3, 3], the root's in the axes of each frame's virtual camera, the others' in their
-        parents', and the betas [T, 10].
+        rotations [F, 24, 3, 3], the root's in the axes of each frame's virtual camera, the others' in their
+        parents', and the betas [F, 10].
         """
         if target.shape[1:] != (SLOTS, 2) or not len(target) == len(confidence) == len(turn):
             raise FitError(
@@ -62,27 +67,28 @@ class ClipInitializer:
         known = (confidence > 0) & np.isfinite(target).all(axis=-1)
         seen = known.astype(np.float32)
         plane = np.where(known[..., None], target, 0.0).astype(np.float32)
-        own, middle = turn_to_points(plane, seen)
-        frames, there = neighbours(len(target), frame_rate)
+        middle = np.arange(len(target)) if asked is None else asked
+        own, points = turn_to_points(plane[middle], seen[middle])
+        frames, there = neighbours(len(target), frame_rate, middle)
         near_seen = seen[frames] * there[..., None]
         # From a neighbour's virtual camera by the common axes to the one that looks at the middle frame.
         common = turn.astype(np.float32)
-        across = (own @ common)[:, None] @ np.swapaxes(common, -1, -2)[frames]
+        across = (own @ common[middle])[:, None] @ np.swapaxes(common, -1, -2)[frames]
         near = plane_in_view(across, plane[frames], near_seen)
-        answer = run_network(self.weights, clip_features(middle, seen, near, near_seen))
+        answer = run_network(self.weights, clip_features(points, seen[middle], near, near_seen))
         rotations, betas = decoded(answer, own)
         return rotations.astype(np.float64), betas.astype(np.float64)
 
 
-def neighbours(count: int, frame_rate: float) -> tuple[np.ndarray, np.ndarray]:
-    """The frames nearest to `OFFSETS` from each of ``count`` frames, and whether there are any.
+def neighbours(count: int, frame_rate: float, middle: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The frames nearest to `OFFSETS` from frames ``middle`` [F] of ``count``, and whether there are any.
 
-    -> [T, 4] frame numbers and [T, 4] bool.
+    -> [F, 4] frame numbers and [F, 4] bool.
     """
     wished = np.array(OFFSETS) * frame_rate
     step = np.round(wished).astype(int)
     usable = (np.abs(step - wished) <= TOLERANCE * frame_rate) & (step != 0)
-    frames = np.arange(count)[:, None] + step
+    frames = middle[:, None] + step
     there = usable & (frames >= 0) & (frames < count)
     return np.clip(frames, 0, count - 1), there
 

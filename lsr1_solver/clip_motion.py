@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from .body_model import BodyPose
+from .body_model import JOINT_COUNT, BodyPose
+from .clip_chain import clip_chain
 from .clip_initializer import load_clip_initializer
 from .cosine_transform import cosine_transform, inverse_cosine_transform
 from .initializer_input import arrange_input
@@ -18,13 +20,15 @@ from .rotation import (
     quaternion_to_axis_angle,
     six_d_to_matrix,
 )
-from .starts import start_of
+from .starts import place_ahead
 from .view import PersonView
 
 # The points of the feet that may stand still.
 FEET = ("left_heel", "left_big_toe", "right_heel", "right_big_toe")
 # The frame rate at which weights count once a frame, hertz.
 COMMON_RATE = 30.0
+# Frames read a second, at least: the initializer's own neighbours are a tenth of a second apart.
+READ_RATE = 10.0
 # What is faster than this is no part of the path of root and pelvis, hertz.
 PATH_FREQUENCY = 1.5
 
@@ -95,26 +99,47 @@ def clip_axes(view: PersonView) -> tuple[np.ndarray, np.ndarray]:
 
 
 def read_clip(view: PersonView, cuts: np.ndarray | None = None) -> ClipMotion:
-    """A pose for every frame, read with a moment before and after it; what is not seen lies in between.
+    """A pose for every frame, read with a moment before and after it; what is not read lies in between.
 
+    Some ten frames a second are read: the network's errors for frames nearer to each other are the same.
     ``cuts`` [T] is set where a new take begins: nothing is read across.
     """
     reader, count = load_clip_initializer(), len(view.turn)
     target, confidence = arrange_input(view.chain.landmarks, view.target, view.confidence)
-    shared = np.swapaxes(clip_axes(view)[0], -1, -2)
+    back, eye = clip_axes(view)
     edges = [0, *(() if cuts is None else np.flatnonzero(cuts[1:]) + 1), count]
     takes = [slice(begin, end) for begin, end in itertools.pairwise(edges)]
     rate = view.problem.frame_rate or COMMON_RATE
-    read = [reader.predict(target[take], confidence[take], shared[take], rate) for take in takes]
+    asked = _frames_to_read(view, takes, rate)
+    read = [
+        reader.predict(target[take], confidence[take], np.swapaxes(back, -1, -2)[take], rate, frames)
+        for take in takes
+        if len(frames := np.flatnonzero(asked[take]))
+    ]
     rotations, betas = (np.concatenate(parts) for parts in zip(*read, strict=True))
-    start = start_of(view, np.arange(count), rotations, betas, reader.covariance)
+    shape = betas[:, : view.chain.shape_count].mean(axis=0)
+    chain = clip_chain(view.chain, np.tile(np.eye(3), (JOINT_COUNT, 1, 1)), rotations[:, 0])
+    points = chain.keypoints(rotations, np.zeros((len(rotations), 3)), shape)
+    places = place_ahead(points, view.target[asked], view.confidence[asked])
+    rotations[:, 0] = back[asked] @ rotations[:, 0]
+    pelvis = np.einsum("tij,tj->ti", back[asked], places) + eye[asked]
+    columns = np.concatenate([rotations[..., 0], rotations[..., 1]], axis=-1)
+    turned = six_d_to_matrix(between(columns, asked))
+    return _motion(view, turned, between(pelvis, asked), shape)
+
+
+def _frames_to_read(view: PersonView, takes: Sequence[slice], rate: float) -> np.ndarray:
+    """Of every tenth of a second the frame that shows most, and the first and last of each take. -> [T]."""
     known = view.problem.fitted_frames & np.any(view.confidence > 0, axis=1)
-    motion = _motion(view, start.centre, start.pelvis, start.betas[known].mean(axis=0))
-    if known.all():
-        return motion
-    flat = np.moveaxis(motion.rotations[..., :2], -1, -2).reshape(len(known), -1)
-    rotations = six_d_to_matrix(between(flat.T, known).T.reshape(len(known), -1, 6))
-    return replace(motion, rotations=rotations, pelvis=between(motion.pelvis.T, known).T)
+    step = max(1, int(rate / READ_RATE + 1e-6))
+    shown = np.where(known, view.confidence.sum(axis=1), -1)
+    rows = np.pad(shown, (0, -len(shown) % step), constant_values=-1).reshape(-1, step)
+    asked = np.zeros(len(known), dtype=bool)
+    asked[step * np.arange(len(rows)) + rows.argmax(axis=1)] = True
+    for take in takes:
+        ends = np.flatnonzero(known[take])[[0, -1]] if known[take].any() else []
+        asked[take][ends] = True
+    return asked & known
 
 
 def rough_height(xy: np.ndarray, confidence: np.ndarray) -> np.ndarray:
@@ -130,16 +155,17 @@ def rough_height(xy: np.ndarray, confidence: np.ndarray) -> np.ndarray:
 def motion_of(view: PersonView, pose: BodyPose) -> ClipMotion:
     """A pose of all frames in camera axes, its shape the mean of the frames'."""
     rotations, pelvis, betas = view.turned(pose)
-    return _motion(view, rotations, pelvis, betas.mean(axis=0))
+    back, eye = clip_axes(view)
+    rotations = np.concatenate([back[:, None] @ rotations[:, :1], rotations[:, 1:]], axis=1)
+    return _motion(view, rotations, np.einsum("tij,tj->ti", back, pelvis) + eye, betas.mean(axis=0))
 
 
 def _motion(view: PersonView, rotations: np.ndarray, pelvis: np.ndarray, betas: np.ndarray) -> ClipMotion:
-    """From the virtual cameras' axes."""
-    back, eye = clip_axes(view)
+    """A motion that was not fitted yet."""
     frames = len(pelvis)
     return ClipMotion(
-        np.concatenate([back[:, None] @ rotations[:, :1], rotations[:, 1:]], axis=1),
-        np.einsum("tij,tj->ti", back, pelvis) + eye,
+        rotations,
+        pelvis,
         betas,
         np.full(frames, np.nan),
         np.full((frames, len(FEET), 3), np.nan),
@@ -149,15 +175,18 @@ def _motion(view: PersonView, rotations: np.ndarray, pelvis: np.ndarray, betas: 
 
 
 def between(values: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """``values`` [..., T] with those of unknown frames on a straight line between their known neighbours."""
+    """Values of the known frames, [F, ...], for all frames [T, ...]: on straight lines between them.
+
+    ``known`` [T] has F frames set; before the first and after the last their values stay.
+    """
     if known.all():
         return values
     frames, at = np.arange(len(known)), np.flatnonzero(known)
     after = np.clip(np.searchsorted(at, frames), 0, len(at) - 1)
     before = np.maximum(after - (at[after] > frames), 0)
-    left, right = at[before], at[after]
-    share = np.clip((frames - left) / np.maximum(right - left, 1), 0, 1)
-    return values[..., left] * (1 - share) + values[..., right] * share
+    share = np.clip((frames - at[before]) / np.maximum(at[after] - at[before], 1), 0, 1)
+    share = share.astype(values.dtype).reshape(-1, *([1] * (values.ndim - 1)))
+    return values[before] * (1 - share) + values[after] * share
 
 
 def low_pass(values: np.ndarray, frame_rate: float) -> np.ndarray:

@@ -72,18 +72,12 @@ def initializer_start(view: PersonView, initializer: Initializer, frames: np.nda
     """
     target, confidence = arrange_input(view.chain.landmarks, view.target[frames], view.confidence[frames])
     rotations, betas = initializer.predict(target, confidence)
-    return start_of(view, frames, rotations, betas, initializer.covariance)
-
-
-def start_of(
-    view: PersonView, frames: np.ndarray, rotations: np.ndarray, betas: np.ndarray, covariance: np.ndarray
-) -> Start:
-    """A start at rotations [F, 24, 3, 3] and betas [F, S] that were read off the keypoints, put in place."""
     betas = betas[:, : view.chain.shape_count]
-    pelvis, valid = _place(view, frames, _about_pelvis(view, rotations, betas))
-    pelvis = np.where(valid[:, None], pelvis, USUAL_DISTANCE * AHEAD)
+    points = _about_pelvis(view, rotations, betas)
+    pelvis = place_ahead(points, view.target[frames], view.confidence[frames])
     size = view.chain.size
-    return Start(frames, rotations, pelvis, betas, -pelvis[:, 2], covariance[:size, :size])
+    covariance = initializer.covariance[:size, :size]
+    return Start(frames, rotations, pelvis, betas, -pelvis[:, 2], covariance)
 
 
 def prior_covariance(view: PersonView) -> np.ndarray:
@@ -124,6 +118,12 @@ def _roll(view: PersonView, points: np.ndarray, frames: np.ndarray) -> np.ndarra
     cosine = np.sum(weight * (a[..., 0] * b[..., 0] + a[..., 1] * b[..., 1]), axis=1)
     angle = np.arctan2(sine, np.where((sine == 0) & (cosine == 0), 1.0, cosine))
     return axis_angle_to_matrix(angle[:, None] * np.array([0.0, 0.0, 1.0]))
+
+
+def place_ahead(points: np.ndarray, target: np.ndarray, confidence: np.ndarray) -> np.ndarray:
+    """`closed_form_place`; straight ahead at a usual distance where that finds no sensible one. -> [N, 3]."""
+    place, valid = closed_form_place(points, target, confidence)
+    return np.where(valid[:, None], place, USUAL_DISTANCE * AHEAD)
 
 
 def closed_form_place(

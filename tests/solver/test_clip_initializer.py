@@ -89,11 +89,11 @@ def _clip(frames: int = 12) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     ("rate", "steps"), [(30.0, [-6, -3, 3, 6]), (24.0, [-5, -2, 2, 5]), (5.0, [-1, 0, 0, 1])]
 )
 def test_neighbours_are_the_nearest_frames(rate: float, steps: list[int]) -> None:
-    frames, there = neighbours(40, rate)
+    frames, there = neighbours(40, rate, np.arange(40))
     np.testing.assert_array_equal(frames[20] - 20, steps)
     np.testing.assert_array_equal(there[20], [step != 0 for step in steps])
     assert not there[0, :2].any() and not there[-1, 2:].any()
-    assert not neighbours(1, rate)[1].any()
+    assert not neighbours(1, rate, np.arange(1))[1].any()
 
 
 def test_before_training_the_answer_is_the_stills() -> None:
