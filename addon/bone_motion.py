@@ -104,13 +104,14 @@ def _read(
     return values, keyed
 
 
-def _holder(armature: bpy.types.Object) -> bpy.types.PropertyGroup:
+def record_holder(armature: bpy.types.Object) -> bpy.types.PropertyGroup:
+    """What keeps the record of a body's fits: the action that animates it, else the body."""
     return armature.lsr1_body if not is_keyed(armature) else action_of(armature).lsr1_take
 
 
 def remember(armature: bpy.types.Object, frames: np.ndarray, motion: BoneMotion) -> None:
     """Keep what a fit wrote at scene frames [B]; what is kept of other frames stays."""
-    holder = _holder(armature)
+    holder = record_holder(armature)
     turns = matrix_to_quaternion(motion.basis).reshape(len(frames), -1)
     places, times = motion.location, np.asarray(frames, dtype=float)
     if _FRAMES in holder:
@@ -130,7 +131,7 @@ def remember(armature: bpy.types.Object, frames: np.ndarray, motion: BoneMotion)
 
 def recall(armature: bpy.types.Object, frames: np.ndarray, now: BoneMotion) -> BoneMotion:
     """What the last fit wrote at scene frames [B]; where none has, what is there ``now``."""
-    holder = _holder(armature)
+    holder = record_holder(armature)
     if _FRAMES not in holder:
         return now
     times = np.array(holder[_FRAMES])

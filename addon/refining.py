@@ -11,10 +11,11 @@ import numpy as np
 from ..lsr1_solver import MINIMIZERS, FitError, FitProblem, FitState, Weights, fit
 from ..lsr1_solver.body_model import BodyPose
 from ..lsr1_solver.problem import PARTS, PLACE, SHAPE
-from ..lsr1_solver.refine import LIMBS, edited_parts, refit_problem
+from ..lsr1_solver.refine import LIMBS, refit_problem
 from .body import shown_betas
 from .bone_motion import BoneMotion, change_to, is_keyed, key_as_shown, read_bones, recall, remember
 from .camera_path import CameraPath, camera_path
+from .edits import changed_by_hand
 from .fits import picture_view, square_keypoints
 from .holding import locked_parts, pins_at
 from .keypoint_store import frame_count, keypoints_at
@@ -160,7 +161,7 @@ def scene_problem(context: bpy.types.Context, armature: bpy.types.Object, first:
     numbered = replace(keypoints, frame_numbers=np.round(frames).astype(int))
     motion, keyed = read_bones(armature, frames, now)
     written, betas = recall(armature, frames, motion), shown_betas(armature)
-    edited = edited_parts(written.pose(rig, betas), motion.pose(rig, betas)) & keyed
+    edited = changed_by_hand(armature, frames, written, motion) & keyed
     problem = FitProblem(
         rig.body,
         path.camera,

@@ -9,6 +9,7 @@ import numpy as np
 from ...lsr1_solver import SMPL_JOINT_NAMES
 from ..bone_motion import is_keyed
 from ..depths import note_depths
+from ..edits import begin_edit, end_edit
 from ..fits import Snapshot, restore, snapshot
 from ..footage import render_size, scene_view
 from ..overlay import show_handles
@@ -135,9 +136,12 @@ Enter keeps, Esc brings everything back"""
         self._stop(context)
         scene, keyed = context.scene, wants_keys(context.scene)
         for done in self._done:
+            restore(scene, done.before)
+            before = begin_edit(armature, scene.frame_current_final)
             restore(scene, done.after)
             if keyed:
                 key_edit(context, armature, done.parts)
+            end_edit(armature, before, done.joint)
             bpy.ops.ed.undo_push(message=f"Reach: {done.joint.replace('_', ' ')}")
         if not self._done:
             return {"CANCELLED"}
