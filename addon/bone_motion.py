@@ -29,6 +29,8 @@ from .rotation_modes import mode_quaternions, rotation_path, rotations_near
 
 _RECORD = _FRAMES, _TURNS, _PLACES = ("fit_frames", "fit_turns", "fit_places")
 _ROOT = PARTS.index(PLACE)
+# What Blender shows of a curve differs by less: it makes quaternions' lengths one.
+_SAME_VALUE = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,24 +75,31 @@ def read_bones(
     rig = rig_of(armature)
     basis = np.tile(np.eye(3), (len(frames), JOINT_COUNT, 1, 1))
     keyed = np.zeros((len(frames), len(PARTS)), dtype=bool)
-    shown = np.zeros(len(frames), dtype=bool) if now is None else np.abs(frames - now) < SAME_FRAME
     for j, name in enumerate(rig.bones):
         if name is None:
             continue
         bone = armature.pose.bones[name]
-        values, keyed[:, j] = _read(armature, bone, rotation_path(bone), frames)
-        values[shown] = tuple(getattr(bone, rotation_path(bone)))
+        values, keyed[:, j] = read_channel(armature, bone, rotation_path(bone), frames, now)
         basis[:, j] = _matrices(mode_quaternions(values, bone.rotation_mode))
     root = armature.pose.bones[rig.bones[0]]
-    location, keyed[:, _ROOT] = _read(armature, root, "location", frames)
-    location[shown] = tuple(root.location)
-    return BoneMotion(basis, location), keyed | shown[:, None]
+    location, keyed[:, _ROOT] = read_channel(armature, root, "location", frames, now)
+    return BoneMotion(basis, location), keyed | _shown(frames, now)[:, None]
 
 
-def _read(
-    armature: bpy.types.Object, bone: bpy.types.PoseBone, name: str, frames: np.ndarray
+def _shown(frames: np.ndarray, now: float | None) -> np.ndarray:
+    return np.zeros(len(frames), dtype=bool) if now is None else np.abs(frames - now) < SAME_FRAME
+
+
+def read_channel(
+    armature: bpy.types.Object,
+    bone: bpy.types.PoseBone,
+    name: str,
+    frames: np.ndarray,
+    now: float | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """A property's numbers [B, N] at scene frames, and whether it has keys there [B]."""
+    """A property's numbers [B, N] at scene frames, at the frame ``now`` as they stand, and whether it has
+    keys there [B].
+    """
     values = np.tile(np.array(getattr(bone, name)), (len(frames), 1))
     keyed = np.zeros(len(frames), dtype=bool)
     if action_of(armature) is None:
@@ -101,6 +110,10 @@ def _read(
         if curve is not None:
             values[:, index] = [curve.evaluate(time) for time in times]
             keyed |= near_frames(frames, key_times(curve))
+    own = np.array(getattr(bone, name))
+    for row in np.flatnonzero(_shown(frames, now)).tolist():
+        if np.abs(values[row] - own).max() > _SAME_VALUE:
+            values[row] = own
     return values, keyed
 
 
@@ -170,7 +183,7 @@ class BoneChange:
             bone = armature.pose.bones[name]
             path = "location" if part == _ROOT else rotation_path(bone)
             times = self.frames[chosen]
-            before, _ = _read(armature, bone, path, times)
+            before, _ = read_channel(armature, bone, path, times)
             values = (
                 self.motion.location[chosen]
                 if part == _ROOT
@@ -202,7 +215,7 @@ def key_as_shown(
             continue
         bone = armature.pose.bones[name]
         path = "location" if part == _ROOT else rotation_path(bone)
-        values, (curves, _) = np.array([tuple(getattr(bone, path))]), _read(armature, bone, path, times)
+        values, curves = (read_channel(armature, bone, path, times, at)[0] for at in (now, None))
         if not keyed:
             own = ensure_curves(armature, armature.name)
             key_values(own, f"{bone.path_from_id()}.{path}", times, values, name)

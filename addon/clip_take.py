@@ -62,21 +62,21 @@ class TakeInProgress:
         context.scene.lsr1.result.is_preview = True
         show_betas(armature, betas)
         channels = motion_channels(armature, state.pose, self.job.path.to_world, betas if preview else None)
-        write_motion(clear_take(armature), channels, self.job.frames)
+        write_motion(clear_take(armature), self.job.locked.keep(armature, channels), self.job.frames)
 
     def accept(self, context: bpy.types.Context, state: FitState) -> ClipQuality:
         """Key the motion as the panel says, and remember what is doubtful in it."""
         scene, clip, job = context.scene, context.scene.lsr1.clip, self.job
         armature, to_world = self._object(context), self.job.path.to_world
         scene.lsr1.result.is_preview = False
-        if job.kept_shape is None:
+        if not job.keep_shape:
             set_shape(context, armature, np.asarray(state.pose.betas)[0])
         row = nearest_row(job.frames, scene.frame_current) or 0
         show_pose(armature, state.pose, frame=row, to_world=to_world[row] if job.path.moves else to_world)
         curves, fitted = clear_take(armature), state.fitted
         write_motion(
             curves,
-            motion_channels(armature, state.pose, to_world),
+            job.locked.keep(armature, motion_channels(armature, state.pose, to_world)),
             job.frames,
             keyed=fitted if clip.gaps == "NO_KEYS" else None,
             bridged=~fitted,

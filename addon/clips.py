@@ -10,11 +10,13 @@ from pathlib import Path
 import bpy
 import numpy as np
 
-from ..lsr1_solver import MINIMIZERS, BodyModel, FitError, FitProblem, FitState, Weights, fit
-from .body import shown_betas
+from ..lsr1_solver import MINIMIZERS, FitError, FitProblem, FitState, Weights, fit
+from ..lsr1_solver.problem import SHAPE
 from .camera_path import CameraPath, camera_path
 from .fits import picture_view, square_keypoints
 from .footage import moving_picture
+from .holding import pins_at
+from .locked import LockedBones, locked_bones
 from .rig import rig_of
 from .takes import read_contacts
 from .timing import clip_rate, row_frames
@@ -30,7 +32,7 @@ class ClipFit:
     """A track's frames as a problem, and what its answer needs to be keyed.
 
     ``armature`` is a name: objects may be freed between two ticks. ``frames`` [B] are scene frames,
-    ``kept_shape`` [S] the shape that the body keeps (None: it is fitted).
+    ``locked`` what stays of the body's motion, ``keep_shape`` whether its shape does, too.
     """
 
     armature: str
@@ -40,20 +42,21 @@ class ClipFit:
     frames: np.ndarray
     minimizer: str
     steps: int
-    kept_shape: np.ndarray | None
+    locked: LockedBones
+    keep_shape: bool
 
     def states(self) -> Iterator[FitState]:
         """The fit, step by step."""
         minimizer = MINIMIZERS[self.minimizer]
-        if self.kept_shape is None:
-            yield from fit(self.problem, minimizer, one_shape=True, max_iterations=self.steps)
+        fixed = frozenset({SHAPE} if self.keep_shape else ())
+        problem = replace(self.problem, fixed=fixed, held=self.locked.held)
+        if not np.isfinite(problem.firmness).any():
+            yield from fit(problem, minimizer, one_shape=True, max_iterations=self.steps)
             return
-        # Read first: the shape is then replaced by the one to keep.
+        # Read first: what is held is then as it was.
         *_, read = fit(self.problem, minimizer, max_iterations=0)
-        shape = np.tile(self.kept_shape[: read.pose.betas.shape[1]], (len(self.frames), 1))
-        problem = replace(self.problem, fixed=frozenset({"betas"}))
-        start = replace(read.pose, betas=shape)
-        yield from fit(problem, minimizer, initial=start, max_iterations=self.steps)
+        start = self.locked.into(problem.body, read.pose, keep_shape=self.keep_shape)
+        yield from fit(problem, minimizer, initial=start, one_shape=True, max_iterations=self.steps)
 
 
 def wanted_rows(scene: bpy.types.Scene, frames: np.ndarray) -> np.ndarray:
@@ -94,7 +97,6 @@ def clip_fit(
     chosen = slice(int(rows[0]), int(rows[-1]) + 1)
     frames, view, rig = frames[chosen], picture_view(context), rig_of(armature)
     path = camera_path(context, view, frames)
-    kept = settings.keep_shape or not armature.lsr1_body.is_ours
     # What is said of frames is said of the scene's.
     numbered = replace(keypoints.frames(chosen), frame_numbers=np.round(frames).astype(int))
     problem = FitProblem(
@@ -105,6 +107,7 @@ def clip_fit(
         frame_rate=clip_rate(scene),
         camera_to_world=path.solver_places(rig.scale),
         contacts=read_contacts(armature, frames) if keep_contacts else None,
+        pins=pins_at(scene, armature, frames, path.to_world),
     )
     return ClipFit(
         armature.name,
@@ -114,12 +117,9 @@ def clip_fit(
         frames,
         settings.minimizer,
         settings.steps,
-        _kept_shape(armature, rig.body) if kept else None,
+        locked_bones(armature, frames, scene.frame_current_final, path.to_world),
+        settings.keep_shape or not armature.lsr1_body.is_ours,
     )
-
-
-def _kept_shape(armature: bpy.types.Object, body: BodyModel) -> np.ndarray:
-    return shown_betas(armature)[: body.shape_count]
 
 
 def take_name(scene: bpy.types.Scene, track: int) -> str:

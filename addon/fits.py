@@ -22,8 +22,10 @@ from .armature import read_pose
 from .body import mesh_of, set_shape, show_pose, shown_betas
 from .bone_motion import read_bones, remember
 from .footage import View, render_size, scene_view
-from .keyframes import insert_keyframes, key_shape
+from .holding import pins_at
+from .keyframes import insert_channels, key_shape, motion_channels
 from .keypoint_store import keypoints_at
+from .locked import LockedBones, locked_bones
 from .rig import rig_of
 
 # Pictures whose proportions differ by less show the same view: rounding of odd sizes.
@@ -36,13 +38,15 @@ _SHAPE = frozenset({"betas"})
 class SceneFit:
     """A problem from the scene, and what its answer needs to be shown.
 
-    ``armature`` is a name: objects may be freed between two ticks. ``start`` is the pose that the body had.
+    ``armature`` is a name: objects may be freed between two ticks. ``start`` is the pose that the body had,
+    ``locked`` what of it stays.
     """
 
     armature: str
     view: View
     problem: FitProblem
     start: BodyPose
+    locked: LockedBones
     minimizer: str
     steps: int
     keep_shape: bool
@@ -53,16 +57,18 @@ class SceneFit:
         """The fit, step by step."""
         minimizer = MINIMIZERS[self.minimizer]
         fixed = (_SHAPE if self.keep_shape else frozenset()) | (_ROOT if self.keep_root else frozenset())
+        problem = replace(self.problem, fixed=fixed, held=self.locked.held)
+        holds = bool(np.isfinite(problem.firmness).any())
         start, first = self.start, 0
         if not (self.start_here or self.keep_root):
             state: FitState | None = None
-            for state in fit(self.problem, minimizer, max_iterations=0 if fixed else self.steps):
+            for state in fit(self.problem, minimizer, max_iterations=0 if holds else self.steps):
                 yield state
-            if state is None or not fixed:
+            if state is None or not holds:
                 return
-            # The search over directions says where to begin; the shape is then the one to keep.
-            start, first = replace(state.pose, betas=self.start.betas), state.iteration
-        problem = replace(self.problem, fixed=fixed)
+            # The search over directions says where to begin; what is held is then as it was.
+            start = self.locked.into(problem.body, state.pose, keep_shape=self.keep_shape)
+            first = state.iteration
         for state in fit(problem, minimizer, initial=start, max_iterations=self.steps):
             yield replace(state, iteration=state.iteration + first)
 
@@ -95,13 +101,17 @@ def scene_fit(context: bpy.types.Context, armature: bpy.types.Object) -> SceneFi
     keypoints = keypoints_at(scene, scene.frame_current)
     view = picture_view(context)
     rig = rig_of(armature)
-    problem = FitProblem(rig.body, view.camera, square_keypoints(view, keypoints))
+    frame, to_world = np.array([float(scene.frame_current)]), np.array(view.to_world)
+    pins = pins_at(scene, armature, frame, to_world)
+    problem = FitProblem(rig.body, view.camera, square_keypoints(view, keypoints), pins=pins)
     start = read_pose(armature, betas=shown_betas(armature), to_world=view.to_world)
+    locked = locked_bones(armature, frame, frame[0], to_world)
     return SceneFit(
         armature.name,
         view,
         problem,
         start,
+        locked,
         settings.minimizer,
         settings.steps,
         settings.keep_shape or not armature.lsr1_body.is_ours,
@@ -125,6 +135,7 @@ def show_state(context: bpy.types.Context, job: SceneFit, state: FitState) -> No
     result = context.scene.lsr1.result
     result.is_preview = True
     show_pose(armature, state.pose, to_world=job.view.to_world)
+    job.locked.show(armature)
     result.iteration = state.iteration
     result.pixels = float(np.nanmean(_picture_error(job, state)))
     result.percent = state.reprojection_percent
@@ -144,12 +155,14 @@ def accept(context: bpy.types.Context, job: SceneFit, state: FitState) -> str:
     scene.lsr1.result.is_preview = False
     set_shape(context, armature, np.asarray(state.pose.betas)[0])
     show_pose(armature, state.pose, to_world=job.view.to_world)
+    job.locked.show(armature)
+    frame = np.array([scene.frame_current], dtype=float)
     if scene.lsr1.settings.insert_key:
-        insert_keyframes(armature, state.pose, [scene.frame_current], job.view.to_world)
+        channels = motion_channels(armature, state.pose, job.view.to_world)
+        insert_channels(armature, job.locked.keep(armature, channels), frame)
         mesh = mesh_of(armature)
         if mesh is not None:
             key_shape(mesh, state.pose, [scene.frame_current])
-    frame = np.array([scene.frame_current], dtype=float)
     remember(armature, frame, read_bones(armature, frame, frame[0])[0])
     result = scene.lsr1.result
     errors = _picture_error(job, state)

@@ -33,16 +33,17 @@ def write_fewer(
     """Key a channel at so few of ``rows`` that the curves stay within ``error`` degrees of all of them.
 
     ``times`` [B] scene frames of the channel's values, ``rows`` those that may be keyed, ``shots`` scene
-    frames at which new shots begin: a shot's first and last row are always keyed. Rotations are
-    compared by the angle between them, places by the way that ``error`` moves the end of a short bone. The
-    curves are evaluated by Blender at every row, and keyed where they are too far off, until none is; where
-    rows follow each other that are all too far off, all are keyed. Returns how many were keyed.
+    frames at which new shots begin: a shot's first and last row are always keyed, and what is held.
+    Rotations are compared by the angle between them, places by the way that ``error`` moves the end of a
+    short bone. The curves are evaluated by Blender at every row, and keyed where they are too far off, until
+    none is; where rows follow each other that are all too far off, all are keyed. Returns the number of keys.
     """
     values, frames = channel.values[rows], times[rows]
     distance = _apart(channel.mode)
     limit = radians(error) * (1.0 if channel.mode else _LEVER)
     firsts = np.searchsorted(frames, shots - 1e-3)
-    ends = np.unique(np.clip([0, *firsts, *(firsts - 1), len(rows) - 1], 0, len(rows) - 1))
+    held = () if channel.held is None else np.flatnonzero(channel.held[rows])
+    ends = np.unique(np.clip([0, *firsts, *(firsts - 1), *held, len(rows) - 1], 0, len(rows) - 1))
     keyed = _straight_pieces(values, frames, ends, distance, _COARSER[interpolation] * limit)
     while True:
         _clear(curves, channel)

@@ -35,23 +35,30 @@ def insert_keyframes(
 
     Raises FitError where the armature is no SMPL rig.
     """
+    insert_channels(armature, motion_channels(armature, pose, to_world), np.asarray(frames, dtype=float))
+
+
+def insert_channels(armature: bpy.types.Object, channels: Sequence[Channel], frames: np.ndarray) -> None:
+    """Key channels [B] at scene frames [B]; keys at other frames stay."""
     curves = ensure_curves(armature, armature.name)
-    times = np.asarray(frames, dtype=float)
-    for channel in motion_channels(armature, pose, to_world):
-        _follow_key_before(curves, channel.path, times, channel.values)
-        key_values(curves, channel.path, times, channel.values, channel.group)
+    for channel in channels:
+        if channel.held is None:
+            _follow_key_before(curves, channel.path, frames, channel.values)
+        key_values(curves, channel.path, frames, channel.values, channel.group)
 
 
 @dataclass(frozen=True, eq=False)
 class Channel:
     """What a motion makes of one property of a bone: its data ``path``, the ``values`` [B, N], the ``group``
     of channels, and the bone's rotation ``mode`` where these are rotations ("" where they are places).
+    ``held`` [B] are the rows whose numbers must be keyed as they are; None where there are none.
     """
 
     path: str
     values: np.ndarray
     group: str
     mode: str
+    held: np.ndarray | None = None
 
 
 def motion_channels(

@@ -86,12 +86,13 @@ def write_motion(
 
     ``keyed`` [B] rows that get keys (all); ``bridged`` [B] those that are marked as breakdowns; ``cuts`` [B]
     rows at which a new shot begins, to which nothing leads over; ``error`` degrees within which keys may be
-    left out. Returns the number of keys, all curves together.
+    left out. What a channel holds gets its keys in any case. Returns the number of keys, all curves together.
     """
-    rows = np.arange(len(frames)) if keyed is None else np.flatnonzero(keyed)
+    wanted = np.ones(len(frames), dtype=bool) if keyed is None else keyed
     count = 0
     shots = frames[1:][cuts[1:]] if cuts is not None else frames[:0]
     for channel in channels:
+        rows = np.flatnonzero(wanted if channel.held is None else wanted | channel.held)
         if error is None or len(rows) < 3:
             values = channel.values[rows]
             key_values(curves, channel.path, frames[rows], values, channel.group, interpolation)
@@ -100,7 +101,7 @@ def write_motion(
         else:
             written = write_fewer(curves, channel, frames, rows, shots, error, interpolation)
         count += written * channel.values.shape[1]
-    if bridged is not None and bridged[rows].any():
+    if bridged is not None and (bridged & wanted).any():
         _mark(curves, frames[bridged])
     return count
 
