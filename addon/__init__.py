@@ -14,7 +14,7 @@ from . import (
     shape_follower,
 )
 from .operators import body as body_buttons
-from .operators import clip, fit, keypoints, motion, picture, place, reach, refine, transfer
+from .operators import clip, detect, fit, keypoints, motion, picture, place, reach, refine, transfer
 from .operators import tracks as track_buttons
 
 CLASSES = (
@@ -31,6 +31,7 @@ CLASSES = (
     clip_properties.LSR1_PG_bad_frame,
     clip_properties.LSR1_PG_take,
     clip_properties.LSR1_PG_clip,
+    properties.LSR1_PG_detection,
     properties.LSR1_PG_settings,
     properties.LSR1_PG_scene,
     properties.LSR1_AP_preferences,
@@ -46,6 +47,8 @@ CLASSES = (
     keypoints.LSR1_OT_clear_keypoints,
     keypoints.LSR1_OT_select_keypoint,
     place.LSR1_OT_place_keypoints,
+    detect.LSR1_OT_detect_keypoints,
+    detect.LSR1_OT_detect_in_box,
     fit.LSR1_OT_fit_pose,
     fit.LSR1_OT_cancel_fit,
     clip.LSR1_OT_fit_clip,

@@ -12,22 +12,51 @@ from ..lsr1_solver.keypoint_formats import format_of_names
 from .timing import nearest_row, row_frames
 
 _XY, _CONFIDENCE = "xy", "confidence"
+# Points that were placed, moved, weighted or taken away by hand, which no detection changes.
+BY_HAND = "by_hand"
 
 
-def store(scene: bpy.types.Scene, keypoints: Keypoints2D, size: tuple[int, int]) -> None:
-    """Make these the scene's keypoints; ``size`` of the picture that they belong to."""
+def store(
+    scene: bpy.types.Scene,
+    keypoints: Keypoints2D,
+    size: tuple[int, int],
+    by_hand: np.ndarray | None = None,
+) -> None:
+    """Make these the scene's keypoints; ``size`` of the picture that they belong to, ``by_hand`` [B, K]."""
     held = scene.lsr1.keypoints
     held.layout, held.names = keypoints.format.name, "\n".join(keypoints.format.names)
     held.size = size
-    held[_XY] = np.ascontiguousarray(keypoints.xy, dtype=float).ravel()
-    held[_CONFIDENCE] = np.ascontiguousarray(keypoints.confidence, dtype=float).ravel()
+    placed = np.zeros(keypoints.confidence.shape) if by_hand is None else by_hand
+    put_arrays(held, keypoints.xy, keypoints.confidence, placed)
     held.active = -1
+
+
+def put_arrays(
+    owner: bpy.types.PropertyGroup, xy: np.ndarray, confidence: np.ndarray, by_hand: np.ndarray
+) -> None:
+    """Give the scene's keypoints, or a track, its arrays [B, K, 2], [B, K] and [B, K]."""
+    for name, array, kind in (
+        (_XY, xy, np.float64),
+        (_CONFIDENCE, confidence, np.float64),
+        (BY_HAND, by_hand, np.int32),
+    ):
+        # Blender 5.0 may end where an array is replaced by one of another length.
+        if name in owner:
+            del owner[name]
+        owner[name] = np.ascontiguousarray(array, dtype=kind).ravel()
+
+
+def take_arrays(owner: bpy.types.PropertyGroup, frames: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Copies of what ``put_arrays`` gave. -> [B, K, 2], [B, K], [B, K] booleans."""
+    xy, confidence = np.array(owner[_XY]), np.array(owner[_CONFIDENCE])
+    by_hand = np.array(owner[BY_HAND]) if BY_HAND in owner else np.zeros(confidence.shape)
+    return xy.reshape(frames, -1, 2), confidence.reshape(frames, -1), by_hand.reshape(frames, -1) > 0
 
 
 def clear(scene: bpy.types.Scene) -> None:
     """Take all keypoints out of the scene."""
     held = scene.lsr1.keypoints
-    for name in (_XY, _CONFIDENCE):
+    for name in (_XY, _CONFIDENCE, BY_HAND):
         if name in held:
             del held[name]
     held.layout = held.names = held.source = ""
@@ -75,7 +104,7 @@ def points_at(scene: bpy.types.Scene, frame: int) -> tuple[np.ndarray, np.ndarra
 def keypoints_at(scene: bpy.types.Scene, frame: int) -> Keypoints2D:
     """The keypoints of a scene frame. FitError where there are none."""
     if not has_keypoints(scene):
-        raise FitError("There are no keypoints: press Import Keypoints or Place Keypoints")
+        raise FitError("There are no keypoints: press Detect, Import or Place Keypoints")
     found = points_at(scene, frame)
     if found is None:
         frames = row_frames(scene, frame_count(scene))
@@ -88,28 +117,29 @@ def keypoints_at(scene: bpy.types.Scene, frame: int) -> Keypoints2D:
 def set_point(
     scene: bpy.types.Scene, frame: int, index: int, xy: Sequence[float] | None, confidence: float
 ) -> None:
-    """Move one keypoint of a scene frame; ``xy`` None leaves it where it is."""
+    """Change one keypoint of a scene frame by hand; ``xy`` None leaves it where it is."""
     row = row_at(scene, frame)
     if row is None:
         return
     held = scene.lsr1.keypoints
     place = row * (held.names.count("\n") + 1) + index
     held[_CONFIDENCE][place] = confidence
+    if BY_HAND not in held:
+        held[BY_HAND] = np.zeros(len(held[_CONFIDENCE]), dtype=np.int32)
+    held[BY_HAND][place] = 1
     if xy is not None:
         held[_XY][2 * place], held[_XY][2 * place + 1] = xy
 
 
 def swap_sides(scene: bpy.types.Scene, frame: int) -> None:
     """Exchange left and right in a scene frame."""
-    found, row = points_at(scene, frame), row_at(scene, frame)
-    if found is None or row is None:
+    row, held = row_at(scene, frame), scene.lsr1.keypoints
+    if row is None:
         return
-    mirror = list(layout(scene).mirror)
-    held = scene.lsr1.keypoints
-    for name, values in ((_XY, found[0]), (_CONFIDENCE, found[1])):
-        array = np.array(held[name]).reshape(frame_count(scene), -1)
-        array[row] = values[mirror].ravel()
-        held[name] = array.ravel()
+    arrays = take_arrays(held, frame_count(scene))
+    for array in arrays:
+        array[row] = array[row][list(layout(scene).mirror)]
+    put_arrays(held, *arrays)
 
 
 def scale(scene: bpy.types.Scene, size: tuple[int, int]) -> None:

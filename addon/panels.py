@@ -5,7 +5,7 @@ import bpy
 
 from .body import mesh_of
 from .body_mesh import shape_keys_of
-from .footage import lens_in_words, render_size
+from .footage import lens_in_words, moving_picture, render_size
 from .keypoint_store import frame_count, has_keypoints
 from .operators.common import target
 from .operators.keypoints import outside
@@ -54,6 +54,7 @@ class LSR1_PT_keypoints(_Panel, bpy.types.Panel):
         """What is there and what can be done with it."""
         layout, scene = self.layout, context.scene
         held = scene.lsr1.keypoints
+        _draw_detection(layout, scene)
         column = layout.column(align=True)
         column.operator("lsr1.import_keypoints", icon="IMPORT")
         column.operator("lsr1.place_keypoints", icon="PIVOT_CURSOR")
@@ -81,6 +82,20 @@ class LSR1_PT_keypoints(_Panel, bpy.types.Panel):
         row = layout.row(align=True)
         row.operator("lsr1.swap_sides", text="Swap Sides")
         row.operator("lsr1.clear_keypoints", text="Clear")
+
+
+def _draw_detection(layout: bpy.types.UILayout, scene: bpy.types.Scene) -> None:
+    """Where to look for people, the buttons, and how far it is."""
+    detection = scene.lsr1.detection
+    if scene.lsr1.result.is_running and detection.progress_text:
+        layout.operator("lsr1.cancel_fit", icon="CANCEL")
+        layout.progress(text=detection.progress_text, factor=detection.progress)
+        return
+    column = layout.column(align=True)
+    column.operator("lsr1.detect_keypoints", icon="VIEWZOOM")
+    column.operator("lsr1.detect_in_box", icon="SELECT_SET")
+    if moving_picture(scene) is not None:
+        column.prop(detection, "frames", text="")
 
 
 def _draw_mismatch(layout: bpy.types.UILayout, scene: bpy.types.Scene) -> None:

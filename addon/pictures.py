@@ -15,6 +15,7 @@ from ..lsr1_solver.camera import DEFAULT_FIELD_OF_VIEW
 from .exif import Exif, read_exif, upright
 from .footage import lens_in_words, moving_picture, number_in_name, scene_frame_of
 from .keypoint_store import frame_count
+from .movie_turn import show_turned, turns_left
 from .timing import exact_rate
 
 _EYE_HEIGHT, _DISTANCE = 1.2, 4.0  # metres: where a new camera stands
@@ -42,6 +43,8 @@ def open_picture(context: bpy.types.Context, path: str, *, sequence: bool = Fals
         exif = read_exif(file)
         shown = _load_image(file, exif.orientation)
     size = int(shown.size[0]), int(shown.size[1])
+    if isinstance(shown, bpy.types.MovieClip) and turns_left(file) % 2:
+        size = size[1], size[0]
     said = [f"{file.name} is {size[0]} x {size[1]}"]
     if scene.camera is None:
         add_camera(context)
@@ -167,8 +170,11 @@ def _show_behind(
     background = ours[0] if ours else backgrounds.new()
     if isinstance(shown, bpy.types.MovieClip):
         background.source, background.clip, background.image = "MOVIE_CLIP", shown, None
+        turns = turns_left(Path(bpy.path.abspath(shown.filepath)))
     else:
         background.source, background.image, background.clip = "IMAGE", shown, None
+        turns = 0
+    show_turned(background, turns)
     background.alpha, background.display_depth, background.frame_method = 1.0, "BACK", "FIT"
     background.show_background_image = True
     camera.show_background_images = True

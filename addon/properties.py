@@ -1,6 +1,8 @@
 """What the scene, the objects and the preferences remember: saved in the file, undone and copied with it."""
 # ruff: noqa: N801 - Blender reads the kind of a class from its name
 
+from pathlib import Path
+
 import bpy
 from bpy.props import (
     BoolProperty,
@@ -36,6 +38,11 @@ MINIMIZER_ITEMS = [
 FORMAT_ITEMS = [
     ("AUTO", "From the File", "What the file says or its number of points tells"),
     *((name, name, f"{len(layout)} points") for name, layout in FORMATS.items()),
+]
+DETECT_ITEMS = [
+    ("CLIP", "Whole Clip", "In all frames of the movie or the image sequence behind the camera"),
+    ("SCENE", "Scene Range", "In the scene's frame range, or the preview range where it is on"),
+    ("FRAME", "This Frame", "In the frame that is shown"),
 ]
 
 
@@ -162,6 +169,14 @@ class LSR1_PG_copy(bpy.types.PropertyGroup):
     before: StringProperty()
 
 
+class LSR1_PG_detection(bpy.types.PropertyGroup):
+    """What is detected, and how far it is."""
+
+    frames: EnumProperty(name="Frames", description="Where people are looked for", items=DETECT_ITEMS)
+    progress: FloatProperty(options={"HIDDEN", "SKIP_SAVE"})
+    progress_text: StringProperty(options={"HIDDEN", "SKIP_SAVE"})
+
+
 class LSR1_PG_settings(bpy.types.PropertyGroup):
     """How to fit and what to show."""
 
@@ -215,6 +230,7 @@ class LSR1_PG_scene(bpy.types.PropertyGroup):
         update=_target_chosen,
     )
     keypoints: PointerProperty(type=LSR1_PG_keypoints)
+    detection: PointerProperty(type=LSR1_PG_detection)
     result: PointerProperty(type=LSR1_PG_result)
     settings: PointerProperty(type=LSR1_PG_settings)
     clip: PointerProperty(type=LSR1_PG_clip)
@@ -222,7 +238,7 @@ class LSR1_PG_scene(bpy.types.PropertyGroup):
 
 
 class LSR1_AP_preferences(bpy.types.AddonPreferences):
-    """Of the add-on: the user's own body file."""
+    """Of the add-on: the user's own files."""
 
     bl_idname = ROOT_PACKAGE
 
@@ -232,12 +248,31 @@ class LSR1_AP_preferences(bpy.types.AddonPreferences):
         subtype="FILE_PATH",
     )
 
+    landmark_model: StringProperty(
+        name="Landmark Model",
+        description="A larger model for Detect Keypoints (.onnx, made by assets/detector/make_detector.py); "
+        "empty: the one that comes with the add-on",
+        subtype="FILE_PATH",
+    )
+
     def draw(self, context: bpy.types.Context) -> None:
         """The preferences' panel."""
         self.layout.prop(self, "model_file")
+        self.layout.prop(self, "landmark_model")
 
 
 def preferred_model_file(context: bpy.types.Context) -> str:
     """The user's SMPL file, or "" for the open body."""
+    chosen = _preferences(context)
+    return chosen.model_file if chosen else ""
+
+
+def preferred_landmark_model(context: bpy.types.Context) -> Path | None:
+    """The user's model for detection, or None for the add-on's own."""
+    chosen = _preferences(context)
+    return Path(bpy.path.abspath(chosen.landmark_model)) if chosen and chosen.landmark_model else None
+
+
+def _preferences(context: bpy.types.Context) -> bpy.types.AddonPreferences | None:
     addon = context.preferences.addons.get(ROOT_PACKAGE)
-    return addon.preferences.model_file if addon and addon.preferences else ""
+    return addon.preferences if addon else None

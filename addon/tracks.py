@@ -13,18 +13,22 @@ import bpy
 import numpy as np
 
 from ..lsr1_solver import FitError, Keypoints2D, keypoints_2d
-from .keypoint_store import frame_count, has_keypoints, layout
-
-_ARRAYS = ("xy", "confidence")
+from .keypoint_store import frame_count, has_keypoints, layout, put_arrays, take_arrays
 
 
-def list_people(scene: bpy.types.Scene, people: Sequence[Keypoints2D], chosen: int) -> None:
-    """Make these the scene's tracks; ``chosen`` is among the scene's keypoints already."""
+def list_people(
+    scene: bpy.types.Scene,
+    people: Sequence[Keypoints2D],
+    chosen: int,
+    by_hand: Sequence[np.ndarray] | None = None,
+) -> None:
+    """Make these the scene's tracks; ``chosen`` is the scene's keypoints already. ``by_hand`` [B, K] each."""
     held = scene.lsr1.keypoints
     held.people.clear()
-    for person in people:
+    for index, person in enumerate(people):
         item = held.people.add()
-        _fill(item, person.xy, person.confidence)
+        placed = np.zeros(person.confidence.shape) if by_hand is None else by_hand[index]
+        _fill(item, person.xy, person.confidence, placed)
         if person.image_size is not None:
             item["picture_size"] = person.image_size
     _number(scene)
@@ -47,7 +51,7 @@ def choose_track(scene: bpy.types.Scene, index: int) -> None:
 
 def track_keypoints(scene: bpy.types.Scene, index: int) -> Keypoints2D:
     """The keypoints of a track, all rows."""
-    xy, confidence = _arrays(scene, index)
+    xy, confidence, _ = track_arrays(scene, index)
     return keypoints_2d(xy, confidence, layout(scene), image_size=tuple(scene.lsr1.keypoints.size))
 
 
@@ -65,15 +69,16 @@ def cut_track(scene: bpy.types.Scene, row: int) -> int:
     """
     held = scene.lsr1.keypoints
     index = _chosen(scene)
-    xy, confidence = _arrays(scene, index)
+    xy, confidence, by_hand = track_arrays(scene, index)
     before, after = confidence.copy(), confidence.copy()
     before[row:], after[:row] = 0, 0
     if not (before.any() and after.any()):
         raise FitError("There is nothing to cut off: go to a frame in the middle of the track")
     _write_back(scene)
-    _fill(held.people[index], _where_seen(xy, before), before)
+    first = np.arange(len(xy))[:, None] < row
+    _fill(held.people[index], _where_seen(xy, before), before, by_hand & first)
     other = held.people.add()
-    _fill(other, _where_seen(xy, after), after)
+    _fill(other, _where_seen(xy, after), after, by_hand & ~first)
     _number(scene)
     _take_out(scene, index)
     return len(held.people) - 1
@@ -86,13 +91,13 @@ def merge_tracks(scene: bpy.types.Scene, others: Iterable[int]) -> None:
     gone = sorted(set(others) - {index}, reverse=True)
     if not gone:
         raise FitError("Tick the tracks that are the same person as the chosen one, then merge")
-    xy, confidence = _arrays(scene, index)
+    arrays = track_arrays(scene, index)
     for other in reversed(gone):
-        more_xy, more = _arrays(scene, other)
-        empty = ~confidence.any(axis=1)
-        xy[empty], confidence[empty] = more_xy[empty], more[empty]
+        empty = ~arrays[1].any(axis=1)
+        for array, more in zip(arrays, track_arrays(scene, other), strict=True):
+            array[empty] = more[empty]
     _write_back(scene)
-    _fill(held.people[index], xy, confidence)
+    _fill(held.people[index], *arrays)
     for other in gone:
         held.people.remove(other)
     index -= sum(other < index for other in gone)
@@ -109,23 +114,22 @@ def _chosen(scene: bpy.types.Scene) -> int:
     return held.person - 1
 
 
-def _arrays(scene: bpy.types.Scene, index: int) -> tuple[np.ndarray, np.ndarray]:
-    """Copies of a track's points [B, K, 2] and confidences [B, K]."""
+def track_arrays(scene: bpy.types.Scene, index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Copies of a track's points [B, K, 2], confidences [B, K], and which were placed by hand [B, K]."""
     held = scene.lsr1.keypoints
-    of = held if index == held.person - 1 else held.people[index]
-    xy, confidence = (np.array(of[name]) for name in _ARRAYS)
-    frames = frame_count(scene)
-    return xy.reshape(frames, -1, 2), confidence.reshape(frames, -1)
+    chosen = index == held.person - 1 or not held.people
+    return take_arrays(held if chosen else held.people[index], frame_count(scene))
 
 
 def _where_seen(xy: np.ndarray, confidence: np.ndarray) -> np.ndarray:
     return np.where(confidence[..., None] > 0, xy, 0.0)
 
 
-def _fill(person: bpy.types.PropertyGroup, xy: np.ndarray, confidence: np.ndarray) -> None:
-    """Give a track its arrays [B, K, 2] and [B, K]."""
-    person["xy"] = np.ascontiguousarray(xy, dtype=float).ravel()
-    person["confidence"] = np.ascontiguousarray(confidence, dtype=float).ravel()
+def _fill(
+    person: bpy.types.PropertyGroup, xy: np.ndarray, confidence: np.ndarray, by_hand: np.ndarray
+) -> None:
+    """Give a track its arrays [B, K, 2], [B, K] and [B, K], and its line in the list."""
+    put_arrays(person, xy, confidence, by_hand)
     rows = np.flatnonzero(confidence.any(axis=1))
     person.first, person.last = (int(rows[0]), int(rows[-1])) if len(rows) else (0, 0)
     person.summary = _summary(xy, confidence)
@@ -153,7 +157,7 @@ def _write_back(scene: bpy.types.Scene) -> None:
     """The scene's keypoints, as they were edited, back into the list."""
     held = scene.lsr1.keypoints
     if has_keypoints(scene) and 0 < held.person <= len(held.people):
-        _fill(held.people[held.person - 1], *_arrays(scene, held.person - 1))
+        _fill(held.people[held.person - 1], *track_arrays(scene, held.person - 1))
         _number(scene)
 
 
@@ -161,7 +165,6 @@ def _take_out(scene: bpy.types.Scene, index: int) -> None:
     """A track of the list becomes the scene's keypoints, in its own picture's size where that is known."""
     held = scene.lsr1.keypoints
     person = held.people[index]
-    for name in _ARRAYS:
-        held[name] = np.array(person[name])
+    put_arrays(held, *take_arrays(person, frame_count(scene)))
     if "picture_size" in person:
         held.size, held.size_is_assumed = tuple(person["picture_size"]), False

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 from .errors import FitError
+
+
+def has_opencv() -> bool:
+    """Whether OpenCV is there, without importing it."""
+    return find_spec("cv2") is not None
 
 
 def require_opencv() -> None:

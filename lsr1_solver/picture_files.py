@@ -55,7 +55,7 @@ class Footage:
         than the first.
         """
         if self.pictures is None:
-            yield from _movie_frames(self.path, start, stop)
+            yield from (frame for frame in movie_frames(self.path, start, stop) if frame is not None)
             return
         for number, path in self.pictures[start:stop]:
             image = read_picture(path)
@@ -126,7 +126,11 @@ def _open_movie(path: Path) -> Footage:
     return Footage(path, _size(image), length, rate if np.isfinite(rate) and rate > 0 else None)
 
 
-def _movie_frames(path: Path, start: int, stop: int | None) -> Iterator[tuple[int, np.ndarray]]:
+def movie_frames(path: Path, start: int, stop: int | None = None) -> Iterator[tuple[int, np.ndarray] | None]:
+    """The frames of a movie from ``start`` to before ``stop``, as ``Footage.frames`` gives them.
+
+    None for each frame on the way to the first: a movie is read from its beginning, and who asks may stop.
+    """
     import cv2
 
     capture = cv2.VideoCapture(str(path))
@@ -139,6 +143,8 @@ def _movie_frames(path: Path, start: int, stop: int | None) -> Iterator[tuple[in
                 if not found:
                     return
                 yield number, cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+            else:
+                yield None
             number += 1
     finally:
         capture.release()

@@ -32,7 +32,7 @@ def sentence(error: FitError) -> str:
 def is_idle(cls: type[bpy.types.Operator], context: bpy.types.Context) -> bool:
     """Whether nothing is being fitted; says so where it is."""
     if context.scene.lsr1.result.is_running:
-        cls.poll_message_set("A fit is running: wait, or cancel it with Esc")
+        cls.poll_message_set("Something is running: wait, or cancel it with Esc")
         return False
     return True
 
@@ -48,7 +48,7 @@ def body_there(cls: type[bpy.types.Operator], context: bpy.types.Context) -> boo
 def keypoints_there(cls: type[bpy.types.Operator], context: bpy.types.Context) -> bool:
     """Whether there are keypoints; says what to do where there are none."""
     if not has_keypoints(context.scene):
-        cls.poll_message_set("There are no keypoints: press Import Keypoints or Place Keypoints")
+        cls.poll_message_set("There are no keypoints: press Detect, Import or Place Keypoints")
         return False
     return True
 

@@ -83,9 +83,9 @@ class LSR1_OT_choose_person(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        """With a file that was read."""
-        if not context.scene.lsr1.keypoints.source:
-            cls.poll_message_set("No keypoint file was read: press Import Keypoints")
+        """With people to choose among."""
+        if not context.scene.lsr1.keypoints.people:
+            cls.poll_message_set("There is nobody to choose: press Detect Keypoints or Import Keypoints")
             return False
         return is_idle(cls, context)
 

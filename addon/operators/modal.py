@@ -74,10 +74,15 @@ class InSlices:
         """Begin, and go on with every tick."""
         if bpy.app.background or context.window is None:
             return self.execute(context)
+        return self.start(context)
+
+    def start(self, context: bpy.types.Context, *, is_modal: bool = False) -> set[str]:
+        """Begin, and go on with every tick. ``is_modal``: Blender's events come in already."""
         if not self._began(context):
             return {"CANCELLED"}
         self._timer = context.window_manager.event_timer_add(TICK, window=context.window)
-        context.window_manager.modal_handler_add(self)
+        if not is_modal:
+            context.window_manager.modal_handler_add(self)
         context.scene.lsr1.result.is_running = True
         return {"RUNNING_MODAL"}
 

@@ -237,10 +237,12 @@ def _store_empty(scene: bpy.types.Scene) -> None:
     known = FORMATS[NEW_LAYOUT]
     empty = keypoints_2d(np.zeros((len(known), 2)), np.zeros((1, len(known))), known)
     store(scene, empty, render_size(scene))
+    # Of a clip they are the points of this frame.
+    scene.lsr1.keypoints.start_frame, scene.lsr1.keypoints.offset = scene.frame_current, 0
 
 
-_HELD = ("xy", "confidence")
-_WORDS = ("layout", "names", "active")
+_HELD = ("xy", "confidence", "by_hand")
+_WORDS = ("layout", "names", "active", "start_frame", "offset")
 
 
 def _numbers(scene: bpy.types.Scene) -> dict[str, object]:

@@ -1,0 +1,136 @@
+"""The picture behind the camera, frame by frame, as the detector takes it.
+
+What is detected is what is shown: the same pixels, the same way up, at the same scene frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import bpy
+import numpy as np
+
+from ..lsr1_solver import FitError
+from ..lsr1_solver.picture_files import PICTURE_ENDINGS, movie_frames, open_footage, read_picture
+from .exif import read_exif
+from .footage import content, moves, picture_behind, scene_frame_of, shown_numbers
+from .movie_turn import is_shown_upright
+from .timing import exact_rate
+
+# A scene frame and its picture, or None where one had to be passed over on the way.
+Frame = tuple[int, np.ndarray] | None
+# Steps of 8 bits below which sRGB is a straight line (IEC 61966-2-1).
+_DARK = 0.0031308
+
+
+@dataclass(frozen=True, eq=False)
+class ShownPicture:
+    """What is behind the camera. It holds nothing of Blender's: files and numbers outlast an undo.
+
+    ``size`` in pixels; ``first`` and ``last`` the scene frames at which the clip shows its own frames, for a
+    still both the current one; ``first_number`` the number of the frame at ``first``, as
+    ``scene_frame_of`` takes it; ``frame_rate`` of a movie in hertz.
+    """
+
+    path: str
+    size: tuple[int, int]
+    first: int
+    last: int
+    first_number: int
+    moves: bool
+    frame_rate: float | None
+    _read: Callable[[int, int], Iterator[Frame]]
+
+    def number_at(self, frame: int) -> int:
+        """The number of the frame that is shown at a scene frame."""
+        return self.first_number + frame - self.first
+
+    def frames(self, first: int, last: int) -> Iterator[Frame]:
+        """Scene frames and their pictures [H, W, 3], uint8 RGB, rows from the top.
+
+        None now and then: nothing to give yet. FitError where a picture can't be read.
+        """
+        for found in self._read(self.number_at(first), self.number_at(last)):
+            yield None if found is None else (found[0] - self.first_number + self.first, found[1])
+
+
+def shown_picture(scene: bpy.types.Scene) -> ShownPicture:
+    """The picture behind the scene's camera. FitError where there is none, or its file can't be read."""
+    background = picture_behind(scene)
+    if background is None:
+        raise FitError("There is no picture behind the camera: press Open Picture")
+    shown = content(background)
+    path = Path(bpy.path.abspath(shown.filepath, library=shown.library))
+    size = int(shown.size[0]), int(shown.size[1])
+    if not moves(background):
+        frame, pixels = scene.frame_current, image_pixels(shown)
+        name = str(path) if shown.filepath else shown.name
+        return ShownPicture(name, size, frame, frame, 1, False, None, lambda *_: iter([(1, pixels)]))
+    if not path.is_file():
+        raise FitError(f"The file {path} of the picture is gone: press Open Picture and choose it again")
+    numbers = shown_numbers(background)
+    first, last = (scene_frame_of(background, number) for number in (numbers[0], numbers[-1]))
+    if shown.source == "SEQUENCE":
+        return ShownPicture(str(path), size, first, last, numbers[0], True, None, _sequence(path, size))
+    footage = open_footage(path)
+    if not is_shown_upright(background, path):
+        raise FitError(
+            f"{path.name} was filmed upright and is shown lying: press Open Picture and choose it again"
+        )
+    rate = exact_rate(footage.frame_rate) if footage.frame_rate else None
+    return ShownPicture(
+        str(path), footage.image_size, first, last, numbers[0], True, rate, lambda a, b: _movie(path, a, b)
+    )
+
+
+def _movie(path: Path, first: int, last: int) -> Iterator[Frame]:
+    for found in movie_frames(path, first - 1, last):
+        yield None if found is None else (found[0] + 1, found[1])
+
+
+def _sequence(path: Path, size: tuple[int, int]) -> Callable[[int, int], Iterator[Frame]]:
+    """Reads images of a sequence by their numbers; those that are missing are left out."""
+    digits = len(path.stem) - len(path.stem.rstrip("0123456789"))
+    beginning = path.stem[: len(path.stem) - digits]
+
+    def read(first: int, last: int) -> Iterator[Frame]:
+        for number in range(first, last + 1):
+            file = path.with_name(f"{beginning}{number:0{digits}d}{path.suffix}")
+            if not file.is_file():
+                yield None
+                continue
+            pixels = _file_pixels(file)
+            if pixels.shape[1::-1] != size:
+                found, wanted = ("{} x {}".format(*s) for s in (pixels.shape[1::-1], size))
+                raise FitError(f"{file.name} is {found} pixels, the sequence {wanted}: make them one size")
+            yield number, pixels
+
+    return read
+
+
+def _file_pixels(file: Path) -> np.ndarray:
+    """An image of a sequence as Blender shows it: which knows more formats, but no EXIF."""
+    if file.suffix.lower() in PICTURE_ENDINGS and read_exif(file).orientation == 1:
+        return read_picture(file)
+    image = bpy.data.images.load(str(file))
+    try:
+        return image_pixels(image)
+    finally:
+        bpy.data.images.remove(image)
+
+
+def image_pixels(image: bpy.types.Image) -> np.ndarray:
+    """What an image shows, [H, W, 3], uint8 RGB, rows from the top. FitError where there is nothing."""
+    width, height = image.size
+    if min(width, height) <= 0:
+        raise FitError(f"Blender finds no picture in {image.name}: press Open Picture and choose it again")
+    pixels = np.empty(width * height * image.channels, dtype=np.float32)
+    image.pixels.foreach_get(pixels)
+    rgb = pixels.reshape(height, width, -1)[::-1, :, :3]
+    rgb = np.clip(np.broadcast_to(rgb, (height, width, 3)) if rgb.shape[2] == 1 else rgb, 0, 1)
+    if image.is_float:
+        # Blender holds such images in linear light.
+        rgb = np.where(rgb <= _DARK, 12.92 * rgb, 1.055 * np.maximum(rgb, _DARK) ** (1 / 2.4) - 0.055)
+    return np.round(255 * rgb).astype(np.uint8)
