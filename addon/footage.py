@@ -7,18 +7,19 @@ The solver's pixels are square, with their origin at the top left. Pixels of a p
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import bpy
 import numpy as np
-from mathutils import Matrix
 from bpy_extras.view3d_utils import location_3d_to_region_2d
+from mathutils import Matrix
 
 from ..lsr1_solver import Camera, FitError, project
 from ..lsr1_solver.rotation import rotation_between
-
 from .overlay_data import Frame
+
 _STRAIGHT = 1e-5
 
 
@@ -102,7 +103,6 @@ def view_of(
     return View(camera, stretch, obj.matrix_world.copy())
 
 
-def lens_in_words(data: bpy.types.Camera) -> str:
 def camera_frame(
     scene: bpy.types.Scene, region: bpy.types.Region, view: bpy.types.RegionView3D, size: tuple[int, int]
 ) -> Frame | None:
@@ -121,6 +121,7 @@ def camera_frame(
     return Frame(low[0], high[1], (high[0] - low[0]) / size[0], (high[1] - low[1]) / size[1])
 
 
+def lens_in_words(data: bpy.types.Camera) -> str:
     """The lens as the camera's panel shows it: "35.0 mm lens on a 36.0 mm sensor"."""
     sensor = data.sensor_height if data.sensor_fit == "VERTICAL" else data.sensor_width
     return f"{data.lens:.1f} mm lens on a {sensor:.1f} mm sensor"
@@ -138,16 +139,35 @@ def moving_picture(scene: bpy.types.Scene) -> bpy.types.CameraBackgroundImage | 
     """What is behind the scene's camera, where it is a movie or a sequence of images; what Open Picture put
     there comes first.
     """
+    return _behind(scene, moves)
+
+
+def picture_behind(scene: bpy.types.Scene) -> bpy.types.CameraBackgroundImage | None:
+    """What is behind the scene's camera, moving or not; where several are, as ``moving_picture`` chooses."""
+    return moving_picture(scene) or _behind(scene, lambda background: True)
+
+
+def _behind(
+    scene: bpy.types.Scene, is_wanted: Callable[[bpy.types.CameraBackgroundImage], bool]
+) -> bpy.types.CameraBackgroundImage | None:
+    """The first of the wanted pictures, and one of Open Picture before all others."""
     if scene.camera is None or scene.camera.type != "CAMERA":
         return None
-    moving = [
-        background
-        for background in scene.camera.data.background_images
-        if (background.source == "MOVIE_CLIP" and background.clip)
-        or (background.source == "IMAGE" and background.image and background.image.source in _MOVING)
-    ]
-    ours = [b for b in moving if (b.clip or b.image).name == scene.lsr1.picture]
-    return next(iter(ours or moving), None)
+    there = [b for b in scene.camera.data.background_images if content(b) is not None and is_wanted(b)]
+    ours = [b for b in there if content(b).name == scene.lsr1.picture]
+    return next(iter(ours or there), None)
+
+
+def content(
+    background: bpy.types.CameraBackgroundImage,
+) -> bpy.types.MovieClip | bpy.types.Image | None:
+    """The clip or image that a background shows."""
+    return background.clip if background.source == "MOVIE_CLIP" else background.image
+
+
+def moves(background: bpy.types.CameraBackgroundImage) -> bool:
+    """Whether a background shows a movie or a sequence of images."""
+    return background.source == "MOVIE_CLIP" or background.image.source in _MOVING
 
 
 _MOVING = ("SEQUENCE", "MOVIE")
@@ -171,6 +191,22 @@ def scene_frame_of(background: bpy.types.CameraBackgroundImage, number: int) -> 
         inside = user.frame_offset < number <= user.frame_offset + user.frame_duration
         counted = number - 1 if inside else user.frame_offset + counted
     return user.frame_start - user.frame_offset + counted
+
+
+def shown_numbers(background: bpy.types.CameraBackgroundImage) -> range:
+    """The numbers, as ``scene_frame_of`` takes them, of all frames of a moving picture.
+
+    Those of a movie count from 1; an image of a sequence has the one in its name.
+    """
+    if background.source == "MOVIE_CLIP":
+        clip = background.clip
+        first = number_in_name(clip.filepath) if clip.source == "SEQUENCE" else None
+        first = 1 if first is None else first
+        return range(first, first + clip.frame_duration)
+    if background.image.source == "SEQUENCE":
+        first = background.image_user.frame_offset + 1
+        return range(first, first + background.image_user.frame_duration)
+    return range(1, 1 + background.image.frame_duration)
 
 
 def number_in_name(path: str) -> int | None:
