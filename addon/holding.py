@@ -15,6 +15,7 @@ from .body import shown_betas
 from .body_files import soles
 from .camera_path import stage
 from .rig import Rig, rig_of
+from .timing import rows_between
 
 _SAME_FRAME = 1e-3
 _ROOT = SMPL_JOINT_NAMES[0]
@@ -82,12 +83,8 @@ def locked_parts(armature: bpy.types.Object, frames: np.ndarray) -> np.ndarray:
     """Which of PARTS are locked at scene frames [B]. -> [B, 26]."""
     locked = np.zeros((len(frames), len(PARTS)), dtype=bool)
     for held in armature.lsr1_body.locks:
-        locked[_between(held, frames), PARTS.index(held.name)] = True
+        locked[rows_between(frames, held.first, held.last), PARTS.index(held.name)] = True
     return locked
-
-
-def _between(held: bpy.types.PropertyGroup, frames: np.ndarray) -> np.ndarray:
-    return (frames >= held.first - _SAME_FRAME) & (frames <= held.last + _SAME_FRAME)
 
 
 def pin(
@@ -155,7 +152,7 @@ def pins_at(
     camera = np.broadcast_to(np.array(to_world, dtype=float), (len(frames), 4, 4)).copy()
     camera[:, :3, :3] /= np.linalg.norm(camera[:, :3, :3], axis=1, keepdims=True)
     for held in armature.lsr1_body.pins:
-        rows = np.flatnonzero(_between(held, frames))
+        rows = np.flatnonzero(rows_between(frames, held.first, held.last))
         if not len(rows):
             continue
         places = np.tile(np.array(held.place), (len(rows), 1))

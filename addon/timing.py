@@ -17,6 +17,7 @@ KEYS_AT_ITEMS = [
 _TELEVISION = 1.001
 # Rates nearer to one of those than this mean it: files give averages, and people two digits.
 _SAME_RATE, _SAME_DIGITS = 5e-4, 1e-5
+_SAME_FRAME = 1e-3
 
 
 def exact_rate(rate: float) -> float:
@@ -86,3 +87,16 @@ def nearest_row(frames: np.ndarray, frame: float) -> int | None:
     row = int(np.abs(frames - frame).argmin())
     apart = np.diff(frames[max(row - 1, 0) : row + 2])
     return row if abs(frames[row] - frame) <= max(0.5, apart.max(initial=0.0) / 2) else None
+
+
+def rows_between(frames: np.ndarray, first: float, last: float) -> np.ndarray:
+    """Which rows, at scene frames [B], are shown from one scene frame to another. -> [B] booleans.
+
+    Those in between, and those that are nearest to the first and the last: keys may lie between frames.
+    """
+    shown = (frames >= first - _SAME_FRAME) & (frames <= last + _SAME_FRAME)
+    for edge in (first, last):
+        row = nearest_row(frames, edge)
+        if row is not None:
+            shown[row] = True
+    return shown
