@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import bpy
 import numpy as np
 
@@ -11,8 +13,10 @@ from ..lsr1_solver.problem import PARTS, PLACE, SHAPE
 from .armature import bone_channels, read_pose, write_rotation
 from .body import mesh_of, shown_betas
 from .body_mesh import set_correctives
-from .bone_motion import key_as_shown, read_bones
-from .fits import restore, snapshot
+from .bone_change import key_as_shown
+from .bone_motion import read_bones
+from .edits import begin_edit, end_edit
+from .fits import Snapshot, restore, snapshot
 from .footage import scene_view
 from .holding import locked_parts, pins_at
 from .keyframes import key_shape
@@ -37,7 +41,7 @@ class Drag:
         frame = np.array([float(scene.frame_current_final)])
         # Metres of the body by which the joint is moved away from the camera.
         self.farther = 0.0
-        self.before = snapshot(scene, armature)
+        self.joint, self.before = joint, snapshot(scene, armature)
         self._view, self._rig = scene_view(scene, context.evaluated_depsgraph_get()), rig_of(armature)
         locked = locked_parts(armature, frame)[0]
         # [26] which of PARTS the drag moves.
@@ -72,6 +76,30 @@ class Drag:
         if mesh is not None:
             set_correctives(mesh, local)
 
+    def end(self, context: bpy.types.Context, armature: bpy.types.Object) -> Dragged:
+        """Let go of the joint where it is."""
+        return Dragged(self.joint, self.parts, self.before, snapshot(context.scene, armature))
+
+
+@dataclass(frozen=True, eq=False)
+class Dragged:
+    """A drag that is over: of which joint, which of PARTS [26] it moved, and the body before and after."""
+
+    joint: str
+    parts: np.ndarray
+    before: Snapshot
+    after: Snapshot
+
+    def keep(self, context: bpy.types.Context, armature: bpy.types.Object) -> None:
+        """Make it an edit by hand at the current frame, keyed if that is wanted."""
+        scene = context.scene
+        restore(scene, self.before)
+        record = begin_edit(armature, scene.frame_current_final)
+        restore(scene, self.after)
+        if wants_keys(scene):
+            _key(context, armature, self.parts)
+        end_edit(armature, record, self.joint)
+
 
 def _movers(joint: str) -> np.ndarray:
     """Which of PARTS [26] move a joint: its place, and the joints above it."""
@@ -89,7 +117,7 @@ def wants_keys(scene: bpy.types.Scene) -> bool:
     return scene.tool_settings.use_keyframe_insert_auto or scene.lsr1.settings.insert_key
 
 
-def key_edit(context: bpy.types.Context, armature: bpy.types.Object, parts: np.ndarray) -> None:
+def _key(context: bpy.types.Context, armature: bpy.types.Object, parts: np.ndarray) -> None:
     """Key ``parts`` [26] number by number as they stand, at the current frame alone."""
     scene, now = context.scene, context.scene.frame_current_final
     shown = snapshot(scene, armature)

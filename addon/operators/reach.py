@@ -1,20 +1,17 @@
 """Reach: drag the body's joints over the picture; and Depths, which says what to look at first."""
 # ruff: noqa: N801, RUF012 - Blender's way of naming and describing classes
 
-from dataclasses import dataclass
-
 import bpy
 import numpy as np
 
 from ...lsr1_solver import SMPL_JOINT_NAMES
 from ..bone_motion import is_keyed
 from ..depths import note_depths
-from ..edits import begin_edit, end_edit
-from ..fits import Snapshot, restore, snapshot
+from ..fits import restore
 from ..footage import render_size, scene_view
 from ..overlay import show_handles
 from ..overlay_layers import Handles
-from ..reaching import Drag, key_edit, wants_keys
+from ..reaching import Drag, Dragged, wants_keys
 from ..reprojection import joints_seen
 from .common import (
     body_there,
@@ -37,16 +34,6 @@ _KEYS = "drag: a joint   Ctrl+Z: back   Enter: done   Esc: bring everything back
 _DRAG_KEYS = "wheel: farther or nearer   release: keep   Esc: let it go back"
 
 
-@dataclass(frozen=True, eq=False)
-class _Done:
-    """A drag that is over: of which joint, which of PARTS [26] it moved, and the body before and after."""
-
-    joint: str
-    parts: np.ndarray
-    before: Snapshot
-    after: Snapshot
-
-
 class LSR1_OT_reach(OverPicture, bpy.types.Operator):
     """Drag a joint over the picture, and the body follows as bodies do; locked bones stay as they are. \
 Enter keeps, Esc brings everything back"""
@@ -57,7 +44,7 @@ Enter keeps, Esc brings everything back"""
     bl_options = {"REGISTER"}
 
     _body: str
-    _done: list[_Done]
+    _done: list[Dragged]
     _drag: Drag | None = None
     # The joint under the mouse or in the hand.
     _joint: str | None = None
@@ -136,12 +123,7 @@ Enter keeps, Esc brings everything back"""
         self._stop(context)
         scene, keyed = context.scene, wants_keys(context.scene)
         for done in self._done:
-            restore(scene, done.before)
-            before = begin_edit(armature, scene.frame_current_final)
-            restore(scene, done.after)
-            if keyed:
-                key_edit(context, armature, done.parts)
-            end_edit(armature, before, done.joint)
+            done.keep(context, armature)
             bpy.ops.ed.undo_push(message=f"Reach: {done.joint.replace('_', ' ')}")
         if not self._done:
             return {"CANCELLED"}
@@ -190,8 +172,7 @@ Enter keeps, Esc brings everything back"""
         elif event.type == "LEFTMOUSE" and event.value == "RELEASE":
             self._drag = None
             if self._moved:
-                after = snapshot(context.scene, armature)
-                self._done.append(_Done(self._joint, drag.parts, drag.before, after))
+                self._done.append(drag.end(context, armature))
         elif event.type in {"ESC", "RIGHTMOUSE"} and event.value == "PRESS":
             self._drag = None
             restore(context.scene, drag.before)

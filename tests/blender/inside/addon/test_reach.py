@@ -6,7 +6,7 @@ import pytest
 from bpy_extras.object_utils import world_to_camera_view
 from lsr1_body_fit.addon import bone_motion, fits, footage, holding, pictures
 from lsr1_body_fit.addon.armature import read_pose
-from lsr1_body_fit.addon.reaching import Drag, key_edit
+from lsr1_body_fit.addon.reaching import Drag
 from lsr1_body_fit.addon.rig import target
 from lsr1_body_fit.lsr1_solver import FitError
 from lsr1_body_fit.lsr1_solver.body_model import SMPL_JOINT_NAMES, local_rotations
@@ -15,6 +15,7 @@ from lsr1_body_fit.lsr1_solver.limits import ALLOWED, BONES, FORBIDDEN, JOINTS
 from tests.blender.inside.addon.rigs import bone_heads
 from tests.blender.inside.addon.test_clip import fit_clip
 from tests.blender.inside.addon.test_clip import scene_of_walk as clip_of_walk
+from tests.blender.inside.addon.test_operators import scene_of_walk
 from tests.blender.inside.addon.test_refine import all_curves
 
 SIZE = (1280, 720)
@@ -118,7 +119,8 @@ def test_in_a_take_the_current_frame_alone_changes_and_a_refit_keeps_it() -> Non
     before, begin = all_curves(armature), pixel(armature, "left_wrist")
     held = drag(armature, "left_wrist", (60, -120))
     elbow = tuple(armature.pose.bones["left_elbow"].rotation_quaternion)
-    key_edit(bpy.context, armature, held.parts)
+    scene.tool_settings.use_keyframe_insert_auto = True
+    held.end(bpy.context, armature).keep(bpy.context, armature)
     for key, values in all_curves(armature).items():
         others = np.arange(12) != 4
         assert np.abs(values[others] - before[key][others]).max() < 1e-6, key
@@ -127,9 +129,11 @@ def test_in_a_take_the_current_frame_alone_changes_and_a_refit_keeps_it() -> Non
     scene.frame_set(5)
     np.testing.assert_allclose(armature.pose.bones["left_elbow"].rotation_quaternion, elbow, atol=1e-6)
     assert np.linalg.norm(pixel(armature, "left_wrist")[:2] - begin[:2] - (60, -120)) < 1.0
-    scene.lsr1.refine.limbs = {"left_arm", "right_arm"}
+    # The arm is kept; what merely followed is fitted again.
+    followed = np.array(armature.pose.bones["spine1"].rotation_quaternion)
     assert bpy.ops.lsr1.refit() == {"FINISHED"}
     np.testing.assert_allclose(armature.pose.bones["left_elbow"].rotation_quaternion, elbow, atol=1e-6)
+    assert np.abs(np.array(armature.pose.bones["spine1"].rotation_quaternion) - followed).max() > 1e-3
 
 
 def test_a_still_gets_its_first_keys_where_they_are_asked_for() -> None:
@@ -137,8 +141,27 @@ def test_a_still_gets_its_first_keys_where_they_are_asked_for() -> None:
     holding.lock(armature, ["left_elbow"], 1, 1)
     held = drag(armature, "left_wrist", (-20, -70))
     before = channels(armature)
-    key_edit(bpy.context, armature, held.parts)
+    bpy.context.scene.lsr1.settings.insert_key = True
+    held.end(bpy.context, armature).keep(bpy.context, armature)
     assert channels(armature) == before
     _, keyed = bone_motion.read_bones(armature, np.array([1.0]))
     assert keyed[0, SMPL_JOINT_NAMES.index("left_shoulder")]
     assert not keyed[0, SMPL_JOINT_NAMES.index("left_elbow")]
+
+
+@pytest.mark.parametrize("keyed", [False, True])
+def test_a_fit_keeps_the_dragged_limb_and_earlier_edits(keyed: bool) -> None:
+    armature = scene_of_walk()
+    scene = bpy.context.scene
+    assert bpy.ops.lsr1.fit_pose() == {"FINISHED"}
+    armature.pose.bones["head"].rotation_quaternion = (0.9, 0.3, 0.1, 0.0)
+    scene.lsr1.settings.insert_key = keyed
+    for joint, way in (("left_wrist", (60, -120)), ("right_ankle", (-60, -60))):
+        drag(armature, joint, way).end(bpy.context, armature).keep(bpy.context, armature)
+    before = channels(armature)
+    assert bpy.ops.lsr1.refit() == {"FINISHED"}
+    after = channels(armature)
+    kept = {"head", "left_elbow", "left_shoulder", "right_knee", "right_hip"}
+    for bone in kept:
+        np.testing.assert_allclose(after[bone][1], before[bone][1], atol=1e-6, err_msg=bone)
+    assert all(after[bone] != before[bone] for bone in ("right_elbow", "left_knee", "spine1"))
