@@ -1,4 +1,4 @@
-"""What the bones do frame by frame, what the last fit wrote there, and changes to some of their keys.
+"""What the bones do frame by frame, and what the last fit wrote there.
 
 The record of the last fit is kept with the action, or with the body where none animates it: arrays in custom
 properties, saved and copied with the file.
@@ -13,7 +13,7 @@ import numpy as np
 from mathutils import Matrix
 
 from ..lsr1_solver import BodyPose
-from ..lsr1_solver.body_model import JOINT_COUNT, local_rotations
+from ..lsr1_solver.body_model import JOINT_COUNT
 from ..lsr1_solver.problem import PARTS, PLACE
 from ..lsr1_solver.rotation import (
     axis_angle_to_matrix,
@@ -21,11 +21,11 @@ from ..lsr1_solver.rotation import (
     matrix_to_quaternion,
     quaternion_to_axis_angle,
 )
-from .armature import bone_channels, joints_of_channels
-from .curve_keys import SAME_FRAME, change_keys, key_times, near_frames
-from .keyframes import add_keys, ensure_curves, key_values, new_curve
+from .armature import joints_of_channels
+from .curve_keys import SAME_FRAME, key_times, near_frames
+from .keyframes import ensure_curves
 from .rig import Rig, joints_of_shape, rig_of
-from .rotation_modes import mode_quaternions, rotation_path, rotations_near
+from .rotation_modes import mode_quaternions, rotation_path
 
 _RECORD = _FRAMES, _TURNS, _PLACES = ("fit_frames", "fit_turns", "fit_places")
 _ROOT = PARTS.index(PLACE)
@@ -117,6 +117,25 @@ def read_channel(
     return values, keyed
 
 
+def bone_key_times(armature: bpy.types.Object, bone: bpy.types.PoseBone, name: str) -> np.ndarray:
+    """The scene frames at which a bone's property has keys, ascending."""
+    if action_of(armature) is None:
+        return np.zeros(0)
+    curves, path = ensure_curves(armature, armature.name), f"{bone.path_from_id()}.{name}"
+    found = [curves.find(path, index=index) for index in range(len(getattr(bone, name)))]
+    return np.unique(
+        np.concatenate([np.zeros(0), *(key_times(curve) for curve in found if curve is not None)])
+    )
+
+
+def all_key_times(armature: bpy.types.Object) -> np.ndarray:
+    """The scene frames at which any of the body's bones is keyed, ascending."""
+    rig = rig_of(armature)
+    bones = [armature.pose.bones[name] for name in rig.bones if name is not None]
+    turns = [bone_key_times(armature, bone, rotation_path(bone)) for bone in bones]
+    return np.unique(np.concatenate([*turns, bone_key_times(armature, bones[0], "location")]))
+
+
 def record_holder(armature: bpy.types.Object) -> bpy.types.PropertyGroup:
     """What keeps the record of a body's fits: the action that animates it, else the body."""
     return armature.lsr1_body if not is_keyed(armature) else action_of(armature).lsr1_take
@@ -155,105 +174,3 @@ def recall(armature: bpy.types.Object, frames: np.ndarray, now: BoneMotion) -> B
     basis = np.where(known[:, None, None, None], _matrices(turns), now.basis)
     places = np.reshape(holder[_PLACES], (len(times), 3)).astype(float)[rows]
     return BoneMotion(basis, np.where(known[:, None], places, now.location))
-
-
-@dataclass(frozen=True, eq=False)
-class BoneChange:
-    """New values for some bones at some frames.
-
-    ``frames`` [B] scene frames, ``motion`` what the bones shall do there, ``parts`` [B, 26] which of PARTS
-    change; everything else is left as it is, bit for bit.
-    """
-
-    frames: np.ndarray
-    motion: BoneMotion
-    parts: np.ndarray
-
-    def write(self, armature: bpy.types.Object, now: float, rows: np.ndarray) -> None:
-        """Key the changes where the bones are keyed, and put them on the bones at the frame ``now``.
-
-        ``rows`` [N] are all frames of the clip: between two keys the curves keep their values there.
-        """
-        rig, keyed = rig_of(armature), is_keyed(armature)
-        unkeyed = {bone.name: _channels(bone) for bone in armature.pose.bones}
-        for part, name in enumerate((*rig.bones, rig.bones[0])):
-            chosen = np.flatnonzero(self.parts[:, part])
-            if name is None or not len(chosen):
-                continue
-            bone = armature.pose.bones[name]
-            path = "location" if part == _ROOT else rotation_path(bone)
-            times = self.frames[chosen]
-            before, _ = read_channel(armature, bone, path, times)
-            values = (
-                self.motion.location[chosen]
-                if part == _ROOT
-                else rotations_near(bone.rotation_mode, self.motion.basis[chosen, part], before)
-            )
-            if keyed:
-                _key_some(armature, bone, path, times, values, rows)
-            here = np.flatnonzero(np.abs(times - now) < 0.5)
-            if len(here):
-                unkeyed[name][path] = tuple(values[here[0]].tolist())
-        # New keys make Blender read its curves again: what was never keyed must not get lost by that.
-        bpy.context.view_layer.update()
-        for name, channels in unkeyed.items():
-            for path, value in channels.items():
-                setattr(armature.pose.bones[name], path, value)
-
-
-def key_as_shown(
-    armature: bpy.types.Object, parts: np.ndarray, now: float, rows: np.ndarray, *, first: bool = False
-) -> None:
-    """Key those of ``parts`` [26] that stand otherwise at the frame ``now`` than their curves say, number by
-    number as they stand; ``rows`` as in ``BoneChange.write``. Only with ``first`` a body without keys gets
-    some.
-    """
-    rig, times, keyed = rig_of(armature), np.array([now]), is_keyed(armature)
-    for part in np.flatnonzero(parts[: _ROOT + 1]).tolist() if keyed or first else ():
-        name = rig.bones[0 if part == _ROOT else part]
-        if name is None:
-            continue
-        bone = armature.pose.bones[name]
-        path = "location" if part == _ROOT else rotation_path(bone)
-        values, curves = (read_channel(armature, bone, path, times, at)[0] for at in (now, None))
-        if not keyed:
-            own = ensure_curves(armature, armature.name)
-            key_values(own, f"{bone.path_from_id()}.{path}", times, values, name)
-        elif np.abs(curves - values).max() > 0:
-            _key_some(armature, bone, path, times, values, rows)
-
-
-def _channels(bone: bpy.types.PoseBone) -> dict[str, tuple[float, ...]]:
-    return {path: tuple(getattr(bone, path)) for path in ("location", rotation_path(bone))}
-
-
-def change_to(
-    armature: bpy.types.Object,
-    pose: BodyPose,
-    frames: np.ndarray,
-    parts: np.ndarray,
-    to_world: Matrix | np.ndarray | None,
-) -> BoneChange:
-    """The change of ``parts`` [B, 26] to a pose [B] at scene frames [B]; ``to_world`` as in `apply_pose`."""
-    rig = rig_of(armature)
-    pelvis = joints_of_shape(rig.body, np.asarray(pose.betas)[0])[0] + pose.transl
-    basis, location = bone_channels(rig, local_rotations(pose), pelvis, to_world)
-    return BoneChange(frames, BoneMotion(basis, location[:, 0]), parts)
-
-
-def _key_some(
-    armature: bpy.types.Object,
-    bone: bpy.types.PoseBone,
-    name: str,
-    times: np.ndarray,
-    values: np.ndarray,
-    still: np.ndarray,
-) -> None:
-    """Key a property [B, N] at scene frames [B]; at the frames ``still`` it keeps the value that it has."""
-    curves, path = ensure_curves(armature, armature.name), f"{bone.path_from_id()}.{name}"
-    for index, own in enumerate(values.T):
-        curve = curves.find(path, index=index)
-        if curve is None or not len(curve.keyframe_points):
-            curve = curve or new_curve(curves, path, index, bone.name)
-            add_keys(curve, times[:1] - 1, np.array([getattr(bone, name)[index]]))
-        change_keys(curve, times, own, still)

@@ -12,15 +12,17 @@ from ..lsr1_solver import MINIMIZERS, FitError, FitProblem, FitState, Weights, f
 from ..lsr1_solver.body_model import BodyPose
 from ..lsr1_solver.problem import PARTS, PLACE, SHAPE
 from ..lsr1_solver.refine import LIMBS, refit_problem
+from .between_rows import EditsBetween, edits_between
 from .body import shown_betas
-from .bone_motion import BoneMotion, change_to, is_keyed, key_as_shown, read_bones, recall, remember
+from .bone_change import change_to, key_as_shown
+from .bone_motion import BoneMotion, is_keyed, read_bones, recall, remember
 from .camera_path import CameraPath, camera_path
 from .edits import changed_by_hand
 from .fits import picture_view, square_keypoints
 from .holding import locked_parts, pins_at
 from .keypoint_store import frame_count, keypoints_at
 from .rig import rig_of
-from .timing import clip_rate, nearest_row, row_frames
+from .timing import clip_rate, nearest_row, row_frames, rows_within
 from .tracks import track_keypoints
 
 # Frames on either side that show the motion which the new frames must go on with.
@@ -29,7 +31,6 @@ _CONTEXT = 6
 _HINT = 0.1
 # How far a correction turns joints (radians) and moves the place (metres) next to its frame.
 _FALLOFF = 0.3
-_SAME_FRAME = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +39,8 @@ class Refit:
 
     ``armature`` is a name: objects may be freed between two ticks. ``frames`` [B] scene frames, ``motion``
     the bones as they are there, ``written`` as the last fit left them, ``start`` the pose in camera axes,
-    ``changes`` [B, 26] which of PARTS may change, ``edited`` those that were changed by hand.
+    ``changes`` [B, 26] which of PARTS may change, ``edited`` those that were changed by hand, some of them
+    ``between`` two frames.
     """
 
     armature: str
@@ -50,6 +52,7 @@ class Refit:
     start: BodyPose
     changes: np.ndarray
     edited: np.ndarray
+    between: EditsBetween
     minimizer: str
     steps: int
 
@@ -63,12 +66,14 @@ class Refit:
         scene, armature = context.scene, context.scene.objects[self.armature]
         now = scene.frame_current_final
         rows = row_frames(scene, frame_count(scene))
-        change = change_to(armature, pose, self.frames, self.changes, self.path.to_world)
+        still = self.between.still(armature, rows, span(scene), keep=scene.lsr1.refine.edits == "LOCK")
+        chosen, here = self.changes.any(axis=1), nearest_row(self.frames, now)
         # An edit that was never keyed would be lost with the next frame.
-        here = self.changes.any(axis=1) & (np.abs(self.frames - now) < _SAME_FRAME)
-        if here.any():
-            key_as_shown(armature, (self.edited & ~self.changes)[here][0], now, rows)
-        change.write(armature, now, rows)
+        if here is not None and chosen[here]:
+            key_as_shown(armature, (self.edited & ~self.changes)[here], now, still.frames)
+        changes = self.changes | (self.between.taken & chosen[:, None])
+        change = change_to(armature, pose, self.motion, self.frames, changes, self.path.to_world)
+        change.write(armature, now, still)
         # What is kept by hand stays an edit; the rest is now what the fit wrote.
         fresh, _ = read_bones(armature, self.frames, now)
         mine = self.changes & ~self.edited
@@ -107,49 +112,64 @@ def refit(context: bpy.types.Context, armature: bpy.types.Object) -> Refit:
 
     FitError where something is missing: frames in the range, keypoints, a camera, limbs that may change.
     """
-    scene, refine, settings = context.scene, context.scene.lsr1.refine, context.scene.lsr1.settings
+    scene, refine = context.scene, context.scene.lsr1.refine
     if not refine.limbs:
         raise FitError("Nothing may change: choose limbs in the panel Refine")
     job = scene_problem(context, armature, *span(scene))
-    inside = _inside(scene, job.frames)
-    sigma = _HINT if refine.edits == "HINT" else 0.0
-    problem = refit_problem(
-        job.problem, job.edited, free=free_parts(refine.limbs), frames=inside, sigma=sigma
-    )
-    held = problem.firmness
-    if refine.span == "AROUND":
-        held = np.minimum(held, _fading(job.frames, scene.frame_current_final, refine.falloff)[:, None])
+    return narrowed(scene, armature, job, free_parts(refine.limbs), freedom(scene, job.frames))
+
+
+def narrowed(
+    scene: bpy.types.Scene, armature: bpy.types.Object, job: Refit, parts: set[str], free: np.ndarray
+) -> Refit:
+    """The job in which ``parts`` alone may change, in frames as ``free`` [B] as ``freedom`` says; edits are
+    kept as the panel says, and what is locked stays. FitError where nothing is left.
+    """
+    sigma = _HINT if scene.lsr1.refine.edits == "HINT" else 0.0
+    problem = refit_problem(job.problem, job.edited, free=parts, frames=free > 0, sigma=sigma)
+    held = np.minimum(problem.firmness, free[:, None])
     held[locked_parts(armature, job.frames)] = 0.0
     if not (held > 0).any():
         raise FitError("All that may change is locked or was changed by hand: unlock bones, or choose more")
-    return replace(job, problem=replace(problem, held=held), changes=held > 0, steps=settings.steps)
+    return replace(job, problem=replace(problem, held=held), changes=held > 0)
 
 
-def _inside(scene: bpy.types.Scene, frames: np.ndarray) -> np.ndarray:
-    first, last = span(scene)
+def freedom(scene: bpy.types.Scene, frames: np.ndarray) -> np.ndarray:
+    """How freely the panel lets frames change: inf wholly, 0 not at all, and where a correction dies away one
+    standard deviation (radians, metres). ``frames`` [B], the only one of a still or some of a clip. -> [B].
+    """
+    refine, now = scene.lsr1.refine, scene.frame_current_final
     if len(frames) == 1:
-        return np.ones(1, dtype=bool)
-    inside = (frames >= first - _SAME_FRAME) & (frames <= last + _SAME_FRAME)
-    row = nearest_row(frames, scene.frame_current_final)
-    if scene.lsr1.refine.span != "RANGE" and row is not None:
+        return np.full(1, np.inf)
+    inside = rows_within(frames, *span(scene))
+    row = nearest_row(frames, now)
+    if refine.span != "RANGE" and row is not None:
         inside[row] = True
-    return inside
+    free = np.where(inside, np.inf, 0.0)
+    return np.minimum(free, _fading(frames, now, refine.falloff)) if refine.span == "AROUND" else free
 
 
 def _fading(frames: np.ndarray, centre: float, falloff: int) -> np.ndarray:
     """How freely frames [B] may follow a correction: wholly at the centre, not at all at the end. -> [B]."""
     distance = np.abs(frames - centre)
     fading = _FALLOFF * np.maximum(1 - distance / (falloff + 1), 0.0)
-    return np.where(distance < 0.5, np.inf, fading)
+    return np.where(distance <= max(0.5, distance.min()), np.inf, fading)
 
 
-def scene_problem(context: bpy.types.Context, armature: bpy.types.Object, first: float, last: float) -> Refit:
-    """The frames from first to last and some around them as a problem in which the shape stays; all else is
-    still free. One frame where the body's bones have no keys.
+def scene_problem(
+    context: bpy.types.Context,
+    armature: bpy.types.Object,
+    first: float,
+    last: float,
+    *,
+    around: int = _CONTEXT,
+) -> Refit:
+    """The frames from first to last and ``around`` so many more on either side as a problem in which the
+    shape stays; all else is still free. One frame where the body's bones have no keys.
     """
     scene, settings, clip = context.scene, context.scene.lsr1.settings, context.scene.lsr1.clip
     view, rig, now = picture_view(context), rig_of(armature), scene.frame_current_final
-    rows = _rows(scene, armature, first, last)
+    rows = _rows(scene, armature, first, last, around)
     if rows is None:
         frames, keypoints = np.array([float(now)]), keypoints_at(scene, scene.frame_current)
         rate = None
@@ -162,6 +182,8 @@ def scene_problem(context: bpy.types.Context, armature: bpy.types.Object, first:
     motion, keyed = read_bones(armature, frames, now)
     written, betas = recall(armature, frames, motion), shown_betas(armature)
     edited = changed_by_hand(armature, frames, written, motion) & keyed
+    done = edited | locked_parts(armature, frames)
+    between, motion = edits_between(armature, frames, written, motion, done, now)
     problem = FitProblem(
         rig.body,
         path.camera,
@@ -183,14 +205,17 @@ def scene_problem(context: bpy.types.Context, armature: bpy.types.Object, first:
         written,
         start,
         free,
-        edited,
+        edited | between.taken,
+        between,
         settings.minimizer,
         settings.steps,
     )
 
 
-def _rows(scene: bpy.types.Scene, armature: bpy.types.Object, first: float, last: float) -> slice | None:
-    """The rows of the keypoints from one scene frame to another, and some around; None: a still.
+def _rows(
+    scene: bpy.types.Scene, armature: bpy.types.Object, first: float, last: float, around: int
+) -> slice | None:
+    """The rows of the keypoints from one scene frame to another, and some ``around``; None: a still.
 
     FitError where there are none.
     """
@@ -198,13 +223,10 @@ def _rows(scene: bpy.types.Scene, armature: bpy.types.Object, first: float, last
     if count < 2 or not is_keyed(armature):
         return None
     frames = row_frames(scene, count)
-    found = np.flatnonzero((frames >= first - _SAME_FRAME) & (frames <= last + _SAME_FRAME))
-    here = nearest_row(frames, scene.frame_current_final)
-    if not len(found) and first <= scene.frame_current_final <= last and here is not None:
-        found = np.array([here])
+    found = np.flatnonzero(rows_within(frames, first, last))
     if not len(found):
         raise FitError(
             f"There are no keypoints from frame {first:.0f} to {last:.0f}: they are at frames "
             f"{frames[0]:.0f} to {frames[-1]:.0f}"
         )
-    return slice(max(int(found[0]) - _CONTEXT, 0), int(found[-1]) + _CONTEXT + 1)
+    return slice(max(int(found[0]) - around, 0), int(found[-1]) + around + 1)

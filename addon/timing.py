@@ -89,6 +89,14 @@ def nearest_row(frames: np.ndarray, frame: float) -> int | None:
     return row if abs(frames[row] - frame) <= max(0.5, apart.max(initial=0.0) / 2) else None
 
 
+def rows_within(frames: np.ndarray, first: float, last: float) -> np.ndarray:
+    """Which rows, at scene frames [B], lie from one scene frame to another; where none does, those that are
+    shown there. -> [B] booleans.
+    """
+    inside = (frames >= first - _SAME_FRAME) & (frames <= last + _SAME_FRAME)
+    return inside if inside.any() else rows_between(frames, first, last)
+
+
 def rows_between(frames: np.ndarray, first: float, last: float) -> np.ndarray:
     """Which rows, at scene frames [B], are shown from one scene frame to another. -> [B] booleans.
 
