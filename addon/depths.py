@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 
 import bpy
 import numpy as np
 
-from ..lsr1_solver import depth_uncertainty
+from ..lsr1_solver import FitError, depth_uncertainty
 from ..lsr1_solver.body_model import SMPL_JOINT_NAMES
 from ..lsr1_solver.problem import SHAPE
 from ..lsr1_solver.refine import LIMBS, refit_problem
@@ -24,7 +25,7 @@ def note_depths(context: bpy.types.Context, armature: bpy.types.Object) -> None:
     What is locked or was changed by hand counts as sure. FitError where the frame has no keypoints.
     """
     scene, now = context.scene, context.scene.frame_current_final
-    forget_depths(armature)
+    armature.lsr1_body.has_depths = False
     job = scene_problem(context, armature, now, now)
     row = int(np.abs(job.frames - now).argmin())
     problem, own = job.problem.frames([row]), job.frames[[row]]
@@ -37,9 +38,10 @@ def note_depths(context: bpy.types.Context, armature: bpy.types.Object) -> None:
     body.depths_frame, body.has_depths = now, True
 
 
-def forget_depths(armature: bpy.types.Object) -> None:
-    """Nothing is known of a body's depths."""
-    armature.lsr1_body.has_depths = False
+def renew_depths(context: bpy.types.Context, armature: bpy.types.Object) -> None:
+    """After a fit: as ``note_depths``, and nothing is known where it can't be."""
+    with suppress(FitError):
+        note_depths(context, armature)
 
 
 def depths_at(scene: bpy.types.Scene, armature: bpy.types.Object) -> np.ndarray | None:

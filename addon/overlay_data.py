@@ -20,9 +20,9 @@ _HANDLE, _HELD = (1.0, 1.0, 1.0, 0.55), (1.0, 0.55, 0.0, 1.0)
 _HANDLE_DOT, _HELD_DOT = 3.5, 8.0
 # How unsure a limb's depth is: up to how many metres, its colour, and the icon of that colour.
 DEPTH_BANDS = (
-    (0.03, (0.30, 0.75, 0.35), "COLLECTION_COLOR_04"),
-    (0.06, (0.95, 0.85, 0.25), "COLLECTION_COLOR_03"),
-    (0.12, (1.00, 0.55, 0.10), "COLLECTION_COLOR_02"),
+    (0.05, (0.30, 0.75, 0.35), "COLLECTION_COLOR_04"),
+    (0.10, (0.95, 0.85, 0.25), "COLLECTION_COLOR_03"),
+    (0.15, (1.00, 0.55, 0.10), "COLLECTION_COLOR_02"),
     (np.inf, (1.00, 0.20, 0.15), "COLLECTION_COLOR_01"),
 )
 _THINNEST, _RIBBON_ALPHA = 2.0, 0.6

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import bpy
 
 from ...lsr1_solver import FitState
+from ..depths import renew_depths
 from ..fits import SceneFit, Snapshot, accept, restore, scene_fit, show_state, snapshot, unseen_hips
 from .common import body_there, is_idle, keypoints_there, out_of_edit_modes, redraw, target
 from .modal import InSlices
@@ -58,6 +59,7 @@ class LSR1_OT_fit_pose(InSlices, bpy.types.Operator):
     def finish(self, context: bpy.types.Context) -> None:
         """The last state is the pose."""
         self.report({"INFO"}, accept(context, self._job, self._last))
+        renew_depths(context, context.scene.objects[self._job.armature])
 
     def give_up(self, context: bpy.types.Context) -> None:
         """The body as it was."""

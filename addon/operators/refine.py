@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import bpy
 
 from ...lsr1_solver import FitError, FitState
+from ..depths import renew_depths
 from ..holding import active_joint, lock, parts_of, pin, selected_joints, unlock, unpin
 from ..refining import Refit, refit, span
 from .clip import SHOW_TIME
@@ -56,6 +57,7 @@ class LSR1_OT_refit(InSlices, bpy.types.Operator):
         if self._job.armature not in context.scene.objects:
             raise FitError(f"{self._job.armature} is no longer in the scene")
         self.report({"INFO"}, self._job.accept(context, self._last.pose))
+        renew_depths(context, context.scene.objects[self._job.armature])
 
 
 def bones_chosen(cls: type[bpy.types.Operator], context: bpy.types.Context) -> bool:
