@@ -15,7 +15,6 @@ import os
 
 os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
 
-import argparse
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -29,7 +28,7 @@ from lsr1_solver.minimizer import Adam, LeastSquares, Minimizer, State
 from lsr1_solver.quasi_newton import LBFGS, SR1
 from tests.bench.functions import CLASSES, ProblemClass, Sample
 from tests.bench.pictures import convergence_curves, performance_profile
-from tests.bench.table import Row, show
+from tests.bench.table import Row, parser, show
 from tests.bench.textbook import BFGS, GradientDescent
 from tests.shared import REPOSITORY
 
@@ -153,11 +152,9 @@ def draw_pictures(folder: Path, found: Mapping[str, Mapping[str, Result]]) -> No
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="fewer problems, under a minute on two cores")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows of the table as JSON")
-    parser.add_argument("--pictures", type=Path, metavar="DIR", help="draw curves and profile (matplotlib)")
-    asked = parser.parse_args()
+    asking = parser(__doc__)
+    asking.add_argument("--pictures", type=Path, metavar="DIR", help="draw curves and profile (matplotlib)")
+    asked = asking.parse_args()
     found = {
         name: results(problem, index, asked.quick) for index, (name, problem) in enumerate(CLASSES.items())
     }

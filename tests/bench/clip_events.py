@@ -21,7 +21,6 @@ import os
 
 os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -39,7 +38,7 @@ from lsr1_solver.training.clip_problems import SyntheticClip, sample_clip
 from lsr1_solver.training.problems import SHAPE_COUNT
 from lsr1_solver.training.retarget import Motion, load_motions
 from tests.bench.hmr_bench import LANDMARKS
-from tests.bench.table import Row, options, show
+from tests.bench.table import Row, options, show_tables
 from tests.shared import SHARED
 
 RATES, ACCAD_RATE = (24.0, 30.0, 60.0, 120.0), 30.0
@@ -101,7 +100,9 @@ def spliced(
     for share in (0.15, 0.3):
         tail = part(clip, slice(at, None))
         shift = share * clip.person_height[at] * np.array([np.cos(angle), np.sin(angle)])
-        tails[f"by_{share}"] = replace(tail, xy=tail.xy + shift, xy_exact=tail.xy_exact + shift)
+        tails[f"by_{share:.0%}".replace("%", "_percent")] = replace(
+            tail, xy=tail.xy + shift, xy_exact=tail.xy_exact + shift
+        )
     return {kind: (joined(head, tail), at) for kind, tail in tails.items()}
 
 
@@ -109,7 +110,7 @@ def cut_row(clips: Sequence[SyntheticClip], others: Sequence[SyntheticClip], rat
     random = np.random.default_rng(0)
     frames = sum(map(len, clips))
     false = [0, 0]
-    hits: dict[str, list[bool]] = {"by_0.15": [], "by_0.3": [], "camera": [], "later": []}
+    hits: dict[str, list[bool]] = {"by_15_percent": [], "by_30_percent": [], "camera": [], "later": []}
     for clip, other in zip(clips, others, strict=True):
         now_and_then = np.arange(len(clip)) % round(rate) < 0.3 * rate
         for i, uncut in enumerate((clip, with_exchanged(clip, now_and_then, MIRROR))):
@@ -253,11 +254,7 @@ def main() -> None:
         tables["contacts"].append(contact_row("with errors", rate, feet))
     feet = fitted_feet(body, 6 if asked.quick else 24)
     tables["contacts"].append(contact_row("fitted", ACCAD_RATE, feet))
-    for name, rows in tables.items():
-        print(f"\n{name}")
-        show(rows, None)
-    if asked.json is not None:
-        asked.json.write_text(json.dumps(tables, indent=1) + "\n", encoding="utf-8")
+    show_tables(tables, asked.json)
 
 
 if __name__ == "__main__":

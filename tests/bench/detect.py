@@ -48,14 +48,14 @@ def tracked(detector: Detector, video: Path, frames: int) -> tuple[Keypoints2D, 
 
 
 def pck(person: Keypoints2D, camera: int, share: float) -> float:
-    """The share of OpenPose's keypoints that ours lie near to, in parts of the person's height."""
+    """The percentage of OpenPose's keypoints that ours lie near to, in parts of the person's height."""
     calibrated = SAMPLE.cameras[camera]
     extent = np.nanmax(POINTS[..., 2], axis=1) - np.nanmin(POINTS[..., 2], axis=1)
     distance = np.nanmedian(calibrated.to_camera_axes(POINTS[: len(person)])[..., 2], axis=1)
     height = calibrated.intrinsics[0, 0] * np.percentile(extent, 95) / distance
     seen = SAMPLE.keypoints[camera, : len(person), THEIRS].swapaxes(0, 1)
     apart = np.linalg.norm(person.xy[:, OURS] - seen[..., :2], axis=-1) / height[:, None]
-    return float(np.mean(apart[seen[..., 2] > 0] < share))
+    return 100 * float(np.mean(apart[seen[..., 2] > 0] < share))
 
 
 def fitted(keypoints: Keypoints2D, camera: CalibratedCamera, world: np.ndarray | None = None) -> FitState:
@@ -104,14 +104,15 @@ def camera_row(detector: Detector, camera: int, video: Path, count: int) -> Row:
     with_world = fitted(seen, calibrated, scaled_world(some, ours))
     return {
         "camera": calibrated.name,
-        "frames found": f"{int(person.present.sum())} of {count}",
-        "PCK 5 %": pck(person, camera, 0.05),
-        "PCK 10 %": pck(person, camera, 0.1),
-        "PA-MPJPE, mm": error_mm(ours, calibrated, frames),
-        "with 3D term": error_mm(with_world, calibrated, frames),
-        "from OpenPose": error_mm(fitted(theirs, calibrated), calibrated, frames),
-        "detect, ms": detect_ms,
-        "track, ms": track_ms,
+        "frames": count,
+        "frames_found": int(person.present.sum()),
+        "pck_5_percent": pck(person, camera, 0.05),
+        "pck_10_percent": pck(person, camera, 0.1),
+        "pa_mpjpe_mm": error_mm(ours, calibrated, frames),
+        "with_3d_term_mm": error_mm(with_world, calibrated, frames),
+        "from_openpose_mm": error_mm(fitted(theirs, calibrated), calibrated, frames),
+        "detect_ms": detect_ms,
+        "track_ms": track_ms,
     }
 
 

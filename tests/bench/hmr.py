@@ -19,7 +19,6 @@ import os
 
 os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
 
-import json
 import statistics
 import time
 from collections.abc import Mapping
@@ -70,7 +69,7 @@ from tests.bench.hmr_reach import (
     within_runs,
 )
 from tests.bench.published import parameters
-from tests.bench.table import Row, parser, show
+from tests.bench.table import Row, parser, show_tables
 
 COMPARED_STEPS = 4
 
@@ -242,11 +241,7 @@ def main() -> None:
     asking.add_argument("--wide", type=Path, metavar="FOLDER", help="networks of their authors' widths")
     asked = asking.parse_args()
     found = tables(QUICK if asked.quick else Size(), asked.wide)
-    for title, rows in found.items():
-        print(f"\n{title}\n")
-        show(rows, None)
-    if asked.json is not None:
-        asked.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    show_tables(found, asked.json)
 
 
 if __name__ == "__main__":

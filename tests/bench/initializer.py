@@ -4,7 +4,6 @@ Every pose at 10 Hz before two cameras, 25 landmarks, 1 % noise, 20 % missing; t
 `mpjpe_mm` is over SMPL's 24 joints.
 """
 
-import argparse
 import os
 import time
 from pathlib import Path
@@ -19,7 +18,7 @@ from lsr1_solver.training.initializer_error import predict_joints
 from lsr1_solver.training.problems import SyntheticProblems, sample_problems
 from lsr1_solver.training.retarget import load_motions
 from tests.bench.metrics import mpjpe_mm, pa_mpjpe_mm
-from tests.bench.table import Row, show
+from tests.bench.table import Row, parser, show
 
 SHARED = Path(os.environ.get("LSR1_SHARED", Path(__file__).resolve().parents[3] / "shared"))
 # (noise, missing)
@@ -66,13 +65,11 @@ def measure(body: BodyModel, weights: Path, split: str, seed: int, quick: bool) 
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="every fifth pose")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows of the table as JSON")
-    parser.add_argument("--weights", type=Path, default=INITIALIZER)
-    parser.add_argument("--split", choices=("validation", "test"), default="test")
-    parser.add_argument("--seed", type=int, default=0, help="of the cameras")
-    chosen = parser.parse_args()
+    asking = parser(__doc__)
+    asking.add_argument("--weights", type=Path, default=INITIALIZER)
+    asking.add_argument("--split", choices=("validation", "test"), default="test")
+    asking.add_argument("--seed", type=int, default=0, help="of the cameras")
+    chosen = asking.parse_args()
     show(measure(load_body_model(), chosen.weights, chosen.split, chosen.seed, chosen.quick), chosen.json)
 
 

@@ -1,12 +1,10 @@
 """What retargeting keeps: strips of SMPL's joints below the source skeleton, and a table of measures.
 
-Run from the repository: ``python -m tests.bench.retarget_strips MOCAP_FOLDER -o PICTURES``.
+``-o FOLDER`` draws the strips; ``--soles`` and ``--pelves`` correct the tables of the sources.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import logging
 import sys
 from pathlib import Path
@@ -26,6 +24,8 @@ from lsr1_solver.training.retarget import (
     world_joints,
 )
 from lsr1_solver.training.sources import SourceClip, read_sources, subject_of
+from tests.bench.table import Row, parser, show
+from tests.shared import SHARED
 
 STRIPS = (
     "cmu/35_01",
@@ -131,9 +131,7 @@ def print_pelves(mocap_folder: Path) -> None:
             print(f"{subject}: {np.median(forward):.1f} degrees forward in {len(forward)} frames")
 
 
-def measure(
-    source: SourceClip, motion: Motion, G: np.ndarray, positions: np.ndarray
-) -> dict[str, float | str]:
+def measure(source: SourceClip, motion: Motion, G: np.ndarray, positions: np.ndarray) -> Row:
     """One row of the table."""
     head = SMPL_JOINT_NAMES.index("head")
     turn = geodesic_angle(motion.rotations[:-1], motion.rotations[1:]) * motion.frame_rate
@@ -213,36 +211,30 @@ def draw_strip(source: SourceClip, motion: Motion, G: np.ndarray, positions: np.
 
 def main() -> int:
     """The command line; returns the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("mocap_folder", type=Path)
-    parser.add_argument("-o", "--output", type=Path, help="folder for the pictures")
-    parser.add_argument("--clip", action="append", help="clip names instead of the usual ones")
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--soles", action="store_true", help="print how the soles stand, nothing else")
-    parser.add_argument("--pelves", action="store_true", help="print how level the pelvis is, nothing else")
-    parser.add_argument("--json", type=Path)
-    arguments = parser.parse_args()
+    asking = parser(__doc__)
+    asking.add_argument("--mocap", type=Path, default=SHARED / "mocap", help="the folder of motion capture")
+    asking.add_argument("-o", "--output", type=Path, help="folder for the pictures")
+    asking.add_argument("--clip", action="append", help="clip names instead of the usual ones")
+    asking.add_argument("--soles", action="store_true", help="print how the soles stand, nothing else")
+    asking.add_argument("--pelves", action="store_true", help="print how level the pelvis is, nothing else")
+    arguments = asking.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     for wanted, table in ((arguments.soles, print_soles), (arguments.pelves, print_pelves)):
         if wanted:
-            table(arguments.mocap_folder)
+            table(arguments.mocap)
             return 0
     rest_joints = open_body_joints()
-    rows = []
+    rows: list[Row] = []
     for name in arguments.clip or (QUICK if arguments.quick else STRIPS):
-        for source in read_sources(arguments.mocap_folder, rate=30.0, pattern=name):
+        for source in read_sources(arguments.mocap, rate=30.0, pattern=name):
             motion = retarget(source, rest_joints)
             G, positions = world_joints(motion.rotations, motion.root, rest_joints)
             rows.append(measure(source, motion, G, positions))
-            print(
-                "  ".join(f"{k} {v:.2f}" if isinstance(v, float) else f"{k} {v}" for k, v in rows[-1].items())
-            )
             if arguments.output:
                 arguments.output.mkdir(parents=True, exist_ok=True)
                 picture = draw_strip(source, motion, G, positions)
                 picture.save(arguments.output / f"{motion.name.replace('/', '_')}.png")
-    if arguments.json:
-        arguments.json.write_text(json.dumps(rows, indent=1))
+    show(rows, arguments.json)
     return 0
 
 

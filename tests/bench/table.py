@@ -2,12 +2,15 @@
 
 import argparse
 import json
+import re
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 Row = Mapping[str, str | int | float]
+
+_COLUMN = re.compile(r"[a-z][a-z0-9_]*")
 
 
 def options(doc: str | None) -> argparse.Namespace:
@@ -24,8 +27,24 @@ def parser(doc: str | None) -> argparse.ArgumentParser:
 
 
 def show(rows: Sequence[Row], json_file: Path | None) -> None:
-    """Print rows with the same keys as an aligned table, and write them if asked."""
+    """Print rows with the same keys, in snake case, as an aligned table, and write them if asked."""
+    _print(rows)
+    _write(rows, json_file)
+
+
+def show_tables(tables: Mapping[str, Sequence[Row]], json_file: Path | None) -> None:
+    """Print several tables below their titles; in the file every row says which `table` it is of."""
+    for title, rows in tables.items():
+        print(f"\n{title}\n")
+        _print(rows)
+    _write([{"table": title, **row} for title, rows in tables.items() for row in rows], json_file)
+
+
+def _print(rows: Sequence[Row]) -> None:
     columns = list(rows[0])
+    for column in columns:
+        if not _COLUMN.fullmatch(column):
+            raise ValueError(f"the column {column!r} is not in snake case")
     cells = [columns, *([_cell(row[c]) for c in columns] for row in rows)]
     widths = [max(len(line[i]) for line in cells) for i in range(len(columns))]
     for n, line in enumerate(cells):
@@ -40,6 +59,9 @@ def show(rows: Sequence[Row], json_file: Path | None) -> None:
                 + "|".join("-" * (w + 1) + (":" if r else "-") for w, r in zip(widths, numeric, strict=True))
                 + "|"
             )
+
+
+def _write(rows: Sequence[Row], json_file: Path | None) -> None:
     if json_file is not None:
         json_file.write_text(json.dumps(list(rows), indent=1) + "\n", encoding="utf-8")
 

@@ -19,7 +19,6 @@ import os
 
 os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -28,7 +27,7 @@ from pathlib import Path
 from lsr1_solver import BodyModel, load_body_model
 from lsr1_solver.training.clip_problems import SyntheticClip
 from lsr1_solver.training.retarget import Motion, load_motions
-from tests.bench.table import Row, parser, show
+from tests.bench.table import Row, parser, show_tables
 from tests.bench.video_clips import bench_clips
 from tests.bench.video_methods import PER_FRAME, Method, methods, quality_rows, run_methods, truth_row
 from tests.bench.video_rates import rate_rows, walk_rows
@@ -100,11 +99,7 @@ def main() -> None:
     default = Method("default", tied=True)
     tables["the same motion at two frame rates"] = rate_rows(body, filmed, default, RATES)
     tables["sample walk"] = walk_rows(body)
-    for title, rows in tables.items():
-        print(f"\n{title}\n")
-        show(rows, None)
-    if asked.json is not None:
-        asked.json.write_text(json.dumps(tables, indent=1) + "\n", encoding="utf-8")
+    show_tables(tables, asked.json)
 
 
 def fit_rows(body: BodyModel, clips: Sequence[SyntheticClip], compared: Sequence[Method]) -> list[Row]:
