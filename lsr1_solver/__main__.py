@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 
@@ -40,9 +41,16 @@ def image_size(text: str) -> tuple[int, int]:
     return int(width), int(height)
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, without the usage before it: ``--help`` shows that."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"error: {message}\n")
+
+
 def parser() -> argparse.ArgumentParser:
     """The arguments of every command."""
-    top = argparse.ArgumentParser(prog="python -m lsr1_solver", description="Fit an SMPL-format body.")
+    top = _Parser(prog="python -m lsr1_solver", description="Fit an SMPL-format body.")
     commands = top.add_subparsers(dest="command", required=True)
     fit_command = commands.add_parser("fit", help="keypoints or pictures to a pose or a motion")
     fit_command.set_defaults(run=run_fit)
@@ -99,6 +107,10 @@ def run_fit(options: argparse.Namespace) -> None:
     for path in (options.output, options.report, options.picture):
         if path is not None and not path.absolute().parent.is_dir():
             raise FitError(f"{path}: the folder {path.absolute().parent} does not exist")
+    if options.picture is not None:
+        from .picture import check_ending
+
+        check_ending(options.picture)
     began = time.perf_counter()
     keypoints, frame_rate = choose_person(options)
     camera = choose_camera(options, keypoints)
@@ -115,7 +127,7 @@ def run_fit(options: argparse.Namespace) -> None:
     ]
     if options.report:
         outputs.append((options.report, lambda path: write_report(path, figures)))
-    if options.picture:
+    if options.picture is not None:
         from .picture import draw_fit
 
         frame = int(np.flatnonzero(state.fitted)[0])
@@ -169,6 +181,7 @@ def fit_with_progress(problem: FitProblem, minimizer: Minimizer[MinimizerState])
 def write_all(outputs: list[tuple[Path, Callable[[Path], None]]]) -> None:
     """Write every file beside its place, then move all into place: never half a result."""
     moves: list[tuple[Path, Path]] = []
+    path = None
     try:
         for path, write in outputs:
             # The ending stays last: writers choose the format by it.
@@ -182,7 +195,7 @@ def write_all(outputs: list[tuple[Path, Callable[[Path], None]]]) -> None:
             temporary.chmod(0o666 & ~_umask())
             temporary.replace(path)
     except OSError as error:
-        raise FitError(f"{error.filename or outputs[0][0]}: {error.strerror}") from error
+        raise FitError(f"{path}: {error.strerror}") from error
     finally:
         for temporary, _ in moves:
             temporary.unlink(missing_ok=True)

@@ -23,13 +23,22 @@ BACKGROUND, BODY, SEEN, BODY_POINT, RESIDUAL = (
 _SHIFT = 4
 
 
+def check_ending(path: Path) -> None:
+    """Raise FitError for a file name whose ending is no picture's, and without OpenCV."""
+    require_opencv()
+    import cv2
+
+    if not cv2.haveImageWriter(str(path)):
+        raise FitError(f"{path}: no picture format has the ending {path.suffix!r}; .png and .jpg do")
+
+
 def draw_fit(path: Path, state: FitState, frame: int) -> None:
     """Write a picture of one frame as the camera sees it.
 
     Keypoints are green, the body's own red, their differences yellow. Raises FitError without OpenCV, for a
     file name whose ending is no picture's, and where the picture can't be written.
     """
-    require_opencv()
+    check_ending(path)
     import cv2
 
     problem = state.view.problem
@@ -46,9 +55,9 @@ def draw_fit(path: Path, state: FitState, frame: int) -> None:
         cv2.line(canvas, seen, own, RESIDUAL, max(1, radius // 2), cv2.LINE_AA, _SHIFT)
         cv2.circle(canvas, own, radius << _SHIFT, BODY_POINT, -1, cv2.LINE_AA, _SHIFT)
         cv2.circle(canvas, seen, radius << _SHIFT, SEEN, -1, cv2.LINE_AA, _SHIFT)
-    written, data = cv2.imencode(path.suffix, canvas) if cv2.haveImageWriter(str(path)) else (False, None)
-    if not written or data is None:
-        raise FitError(f"{path}: no picture format has the ending {path.suffix!r}; .png and .jpg do")
+    written, data = cv2.imencode(path.suffix, canvas)
+    if not written:
+        raise FitError(f"{path}: OpenCV cannot write this picture as {path.suffix!r}; .png and .jpg work")
     path.write_bytes(data.tobytes())
 
 

@@ -86,6 +86,45 @@ def test_bad_input_is_one_line_and_leaves_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (["--image-size", "1080"], "1280x720"),
+        (["--minimizer", "newton"], "choose from"),
+        (["--lens", "35", "--focal", "1000"], "--lens"),
+        (["--lens", "wide"], "wide"),
+        (["--speed", "9"], "--speed"),
+    ],
+)
+def test_a_wrong_option_is_one_line_too(
+    clip: Path, tmp_path: Path, more: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["fit", str(clip), "-o", str(tmp_path / "pose.npz"), *more])
+    said = capsys.readouterr().err.strip()
+    assert ended.value.code == 2
+    assert said.startswith("error: ") and "\n" not in said and words in said
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_picture_is_refused_by_the_name_that_was_given(
+    clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("cv2")
+    picture = tmp_path / "overlay.docx"
+    assert run(clip, tmp_path, "--picture", str(picture)) == 2
+    assert str(picture) in capsys.readouterr().err
+
+
+def test_a_place_that_cannot_be_written_is_named(
+    clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "pose.npz").mkdir()
+    assert run(clip, tmp_path) == 2
+    assert capsys.readouterr().err.startswith(f"error: {tmp_path / 'pose.npz'}: ")
+    assert [p.name for p in tmp_path.iterdir()] == ["pose.npz"]
+
+
 def test_a_failed_run_leaves_an_older_result_alone(clip: Path, tmp_path: Path) -> None:
     old = tmp_path / "pose.npz"
     old.write_bytes(b"precious")
