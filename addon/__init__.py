@@ -14,12 +14,26 @@ from . import (
     shape_follower,
 )
 from .operators import body as body_buttons
-from .operators import clip, detect, fit, keypoints, motion, picture, place, reach, refine, transfer
+from .operators import (
+    clip,
+    detect,
+    fit,
+    keypoints,
+    motion,
+    picture,
+    place,
+    reach,
+    refine,
+    solutions,
+    transfer,
+)
 from .operators import tracks as track_buttons
 
 CLASSES = (
     refine_properties.LSR1_PG_lock,
     refine_properties.LSR1_PG_pin,
+    refine_properties.LSR1_PG_solution,
+    refine_properties.LSR1_PG_solutions,
     refine_properties.LSR1_PG_refine,
     properties.LSR1_PG_body,
     properties.LSR1_PG_person,
@@ -61,6 +75,8 @@ CLASSES = (
     refine.LSR1_OT_unlock_bones,
     refine.LSR1_OT_pin_joint,
     refine.LSR1_OT_unpin_joint,
+    solutions.LSR1_OT_flip_limb,
+    solutions.LSR1_OT_other_solutions,
     reach.LSR1_OT_reach,
     reach.LSR1_OT_find_depths,
     transfer.LSR1_OT_guess_bones,

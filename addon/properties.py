@@ -19,7 +19,7 @@ from bpy.props import (
 from ..lsr1_solver import FORMATS, MINIMIZERS, SMPL_JOINT_NAMES
 from .body_files import SHAPE_COUNT
 from .clip_properties import LSR1_PG_clip
-from .refine_properties import LSR1_PG_lock, LSR1_PG_pin, LSR1_PG_refine
+from .refine_properties import LSR1_PG_lock, LSR1_PG_pin, LSR1_PG_refine, LSR1_PG_solutions
 from .rig_mapping import guess_mapping
 from .timing import KEYS_AT_ITEMS
 
@@ -68,6 +68,7 @@ class LSR1_PG_body(bpy.types.PropertyGroup):
     depths_frame: FloatProperty(options={"HIDDEN"})
     locks: CollectionProperty(type=LSR1_PG_lock)
     pins: CollectionProperty(type=LSR1_PG_pin)
+    solutions: PointerProperty(type=LSR1_PG_solutions)
 
 
 class LSR1_PG_person(bpy.types.PropertyGroup):

@@ -3,9 +3,12 @@
 
 import bpy
 
+from ..lsr1_solver.refine import LIMBS
 from .depths import depths_at, worst_limbs
 from .operators.common import target
 from .overlay_data import DEPTH_BANDS, depth_band
+from .refine_properties import LIMB_ITEMS
+from .solution_store import in_words, stands
 
 _LISTED = 8
 
@@ -47,6 +50,7 @@ class LSR1_PT_refine(bpy.types.Panel):
             row.operator("lsr1.cancel_fit", icon="CANCEL")
         else:
             row.operator("lsr1.refit", icon="FILE_REFRESH")
+        _draw_choices(layout, context, body)
         row = layout.row(align=True)
         row.operator("lsr1.lock_bones", icon="LOCKED")
         row.operator("lsr1.unlock_bones", icon="UNLOCKED")
@@ -58,6 +62,29 @@ class LSR1_PT_refine(bpy.types.Panel):
         _draw_held(layout, body.lsr1_body.pins, "PINNED")
         layout.operator("lsr1.reach", icon="VIEW_PAN")
         _draw_depths(layout.box(), context, body)
+
+
+def _draw_choices(layout: bpy.types.UILayout, context: bpy.types.Context, body: bpy.types.Object) -> None:
+    """Flips and other solutions; below, which of them the bones show."""
+    layout.label(text="Flip Limb Depth:")
+    grid = layout.grid_flow(row_major=True, columns=2, align=True)
+    for limb, name, *_ in LIMB_ITEMS:
+        if limb in LIMBS:
+            grid.operator("lsr1.flip_limb", text=name).limb = limb
+    row = layout.row(align=True)
+    row.operator("lsr1.other_solutions", text="", icon="TRIA_LEFT").turn_to = "PREVIOUS"
+    row.operator("lsr1.other_solutions", icon="MOD_ARMATURE").turn_to = "NEXT"
+    row.operator("lsr1.other_solutions", text="", icon="TRIA_RIGHT").turn_to = "NEXT"
+    if not stands(context.scene, body):
+        return
+    which, words = in_words(body)
+    row = layout.row()
+    column = row.column(align=True)
+    column.label(text=which)
+    column.label(text=f"{words[:1].upper()}{words[1:]}")
+    held = body.lsr1_body.solutions
+    if not held.limb and held.shown != held.first:
+        row.operator("lsr1.other_solutions", text="", icon="LOOP_BACK").turn_to = "FIT"
 
 
 def _draw_depths(layout: bpy.types.UILayout, context: bpy.types.Context, body: bpy.types.Object) -> None:

@@ -4,11 +4,13 @@
 import bpy
 from bpy.props import (
     BoolProperty,
+    CollectionProperty,
     EnumProperty,
     FloatProperty,
     FloatVectorProperty,
     IntProperty,
     PointerProperty,
+    StringProperty,
 )
 
 SPAN_ITEMS = [
@@ -62,6 +64,25 @@ class LSR1_PG_pin(bpy.types.PropertyGroup):
         precision=4,
         unit="LENGTH",
     )
+
+
+class LSR1_PG_solution(bpy.types.PropertyGroup):
+    """One of the poses to choose from; its name says where it comes from."""
+
+    energy: FloatProperty()
+
+
+class LSR1_PG_solutions(bpy.types.PropertyGroup):
+    """Of a body: poses to choose from. The numbers are in custom properties: see ``solution_store``."""
+
+    # The limb whose flips they are; empty: all solutions of a frame.
+    limb: StringProperty()
+    # What they depend on: keypoints, camera, locks and settings.
+    key: StringProperty()
+    found: CollectionProperty(type=LSR1_PG_solution)
+    # Which one the bones show, and which one was there before the search.
+    shown: IntProperty()
+    first: IntProperty()
 
 
 class LSR1_PG_refine(bpy.types.PropertyGroup):

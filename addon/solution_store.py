@@ -1,0 +1,128 @@
+"""Poses to choose from, kept with the body: which there are, which one is shown, and what it needs to show
+another.
+
+Arrays in custom properties: saved, copied and undone with the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import bpy
+import numpy as np
+
+from ..lsr1_solver.body_model import JOINT_COUNT
+from ..lsr1_solver.problem import PARTS, PLACE
+from ..lsr1_solver.rotation import (
+    axis_angle_to_matrix,
+    matrix_to_axis_angle,
+    matrix_to_quaternion,
+    quaternion_to_axis_angle,
+)
+from .bone_motion import BoneMotion, read_bones
+from .curve_keys import SAME_FRAME
+
+_ARRAYS = _FRAMES, _CHANGES, _MINE, _TURNS, _PLACES = ("at", "changes", "mine", "turns", "places")
+_PLACE = PARTS.index(PLACE)
+# What writing to bones and curves and reading back leaves: radians, metres.
+_SAME = 1e-3
+
+
+@dataclass(frozen=True, eq=False)
+class Choices:
+    """N poses for R scene frames.
+
+    ``frames`` [R]; ``motions`` N times what the bones do there; ``changes`` [R, 26] which of PARTS differ
+    from pose to pose; ``mine`` which of these count as fitted and not as chosen by hand.
+    """
+
+    frames: np.ndarray
+    motions: tuple[BoneMotion, ...]
+    changes: np.ndarray
+    mine: np.ndarray
+
+    def differs(self, index: int, motion: BoneMotion) -> np.ndarray:
+        """Which of the PARTS that change a motion [R] does otherwise than a pose. -> [R, 26]."""
+        own = self.motions[index]
+        turn = np.swapaxes(own.basis, -1, -2) @ motion.basis
+        off = np.zeros(self.changes.shape, dtype=bool)
+        off[:, :JOINT_COUNT] = np.linalg.norm(matrix_to_axis_angle(turn), axis=-1) > _SAME
+        off[:, _PLACE] = np.abs(own.location - motion.location).max(axis=-1) > _SAME
+        return off & self.changes
+
+
+def keep(
+    armature: bpy.types.Object,
+    choices: Choices,
+    shown: int,
+    sources: Sequence[tuple[str, float]],
+    *,
+    limb: str,
+    key: str,
+) -> None:
+    """Keep poses in place of those that were kept; ``sources`` are their words and energies."""
+    held = armature.lsr1_body.solutions
+    held.limb, held.key, held.shown, held.first = limb, key, shown, shown
+    held.found.clear()
+    for words, energy in sources:
+        item = held.found.add()
+        item.name, item.energy = words, energy
+    used = choices.changes[:, :JOINT_COUNT].any(axis=0)
+    turns = [matrix_to_quaternion(motion.basis[:, used]) for motion in choices.motions]
+    places = [motion.location for motion in choices.motions]
+    arrays = choices.frames, choices.changes, choices.mine, np.stack(turns), np.stack(places)
+    for name, values in zip(_ARRAYS, arrays, strict=True):
+        # See ``bone_motion.remember``.
+        if name in held:
+            del held[name]
+        held[name] = values.astype(float).ravel().tolist()
+
+
+def kept(armature: bpy.types.Object) -> Choices | None:
+    """The poses that are kept; None where there are none."""
+    held = armature.lsr1_body.solutions
+    if not held.found or any(name not in held for name in _ARRAYS):
+        return None
+    frames, changes, mine, turns, places = (np.array(list(held[name])) for name in _ARRAYS)
+    count, rows = len(held.found), len(frames)
+    changes, mine = (flags.reshape(rows, len(PARTS)) > 0 for flags in (changes, mine))
+    used = changes[:, :JOINT_COUNT].any(axis=0)
+    basis = np.tile(np.eye(3), (count, rows, JOINT_COUNT, 1, 1))
+    if used.any():
+        turns = turns.reshape(count, rows, -1, 4)
+        basis[:, :, used] = axis_angle_to_matrix(quaternion_to_axis_angle(turns))
+    places = places.reshape(count, rows, 3)
+    motions = tuple(BoneMotion(turn, place) for turn, place in zip(basis, places, strict=True))
+    return Choices(frames, motions, changes, mine)
+
+
+def stands(scene: bpy.types.Scene, armature: bpy.types.Object) -> bool:
+    """Whether the body stands at the current frame as the pose that is shown: for the panel."""
+    choices, now = kept(armature), scene.frame_current_final
+    if choices is None:
+        return False
+    near = np.flatnonzero(np.abs(choices.frames - now) < 0.5 + SAME_FRAME)
+    if not len(near):
+        return False
+    row = near[np.abs(choices.frames[near] - now).argmin()]
+    motion, _ = read_bones(armature, choices.frames[[row]], now)
+    own = choices.motions[armature.lsr1_body.solutions.shown]
+    one = Choices(
+        choices.frames[[row]],
+        (BoneMotion(own.basis[[row]], own.location[[row]]),),
+        choices.changes[[row]],
+        choices.mine[[row]],
+    )
+    return not one.differs(0, motion).any()
+
+
+def in_words(armature: bpy.types.Object) -> tuple[str, str]:
+    """Which pose is shown: "2 of 6, energy 41.3, +3 %", and what it is."""
+    held = armature.lsr1_body.solutions
+    item, lowest = held.found[held.shown], min(item.energy for item in held.found)
+    above = f", {100 * (item.energy / lowest - 1):+.0f} %" if item.energy > lowest > 0 else ""
+    # Of flips the first is the pose as it was.
+    place, count = (held.shown, len(held.found) - 1) if held.limb else (held.shown + 1, len(held.found))
+    which = f"{place} of {count}, " if place else ""
+    return f"{which}energy {item.energy:.1f}{above}", item.name
