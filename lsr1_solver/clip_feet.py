@@ -32,8 +32,8 @@ def with_points_in_place(problem: ClipProblem, z: np.ndarray, contacts: np.ndarr
 
     ``contacts`` [T, 4]. Every frame by itself, with the least change in the coordinates in which the
     reading's error is the identity: ``d = K^T (K K^T + s^2 I)^-1 r``, K the points' Jacobian, r what they
-    lack and s what is allowed: SLIP, or the pins' sigma. Before and after, the correction fades; as the
-    motion is smooth, so is what is added to it.
+    lack and s what is allowed: SLIP, or the pins' sigma. What is kept nearly lacks nothing, within its own
+    sigma. Before and after, the correction fades; as the motion is smooth, so is what is added to it.
     """
     objective, keypoints = problem.objective, len(problem.objective.lens.target)
     points = slice(keypoints, None)
@@ -47,7 +47,7 @@ def with_points_in_place(problem: ClipProblem, z: np.ndarray, contacts: np.ndarr
     if objective.kept is not None:
         rows = np.where(objective.kept.held.T[:, None], 0, rows)
     share = np.repeat(hold / allowed, 3, axis=1)
-    K = share[..., None] * (rows @ objective.basis)
+    K = np.concatenate([share[..., None] * (rows @ objective.basis), _nearly_kept(problem)], axis=1)
     gram = K @ np.swapaxes(K, 1, 2) + np.eye(K.shape[1], dtype=K.dtype)
     step = np.swapaxes(K, 1, 2) @ np.linalg.inv(gram)
     for again in (False, True):
@@ -55,8 +55,18 @@ def with_points_in_place(problem: ClipProblem, z: np.ndarray, contacts: np.ndarr
             at = np.moveaxis(objective.pose(z).points[points], -1, 0)
         lack = share * (wanted - at).reshape(len(at), -1)
         y, b = objective.split(z)
-        z = objective.join(y + (step @ lack[..., None])[..., 0].T.astype(y.dtype), b)
+        missing = step[:, :, : lack.shape[1]] @ lack[..., None]
+        z = objective.join(y + missing[..., 0].T.astype(y.dtype), b)
     return z
+
+
+def _nearly_kept(problem: ClipProblem) -> np.ndarray:
+    """What turns the parameters that are kept nearly, in units of their sigmas. [T, m, n]."""
+    kept, basis = problem.objective.kept, problem.objective.basis
+    firm = np.zeros(0, dtype=int) if kept is None else np.flatnonzero(kept.weight.any(axis=1))
+    if kept is None or not len(firm):
+        return np.zeros((len(problem.objective), 0, basis.shape[1]), dtype=basis.dtype)
+    return np.sqrt(kept.weight[firm]).T[..., None] * basis[firm]
 
 
 def _standing(problem: ClipProblem, contacts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
