@@ -84,6 +84,7 @@ class TakeInProgress:
             interpolation=clip.interpolation,
             error=clip.error if clip.reduce else None,
         )
+        job.locked.key_between(armature)
         quality = state_quality(state)
         if state.clip is not None:
             write_contacts(curves, job.frames, state.clip.contacts)

@@ -14,6 +14,8 @@ import numpy as np
 from .keyframes import add_keys
 
 SAME_FRAME = 1e-3
+# Keys that are nearer to each other are one to Blender.
+_SAME_KEY = 0.0101
 # Blender's numbers for kinds of handles and of interpolation.
 _FREE, _AUTOMATIC = 0, (1, 4)
 _BEZIER = 2
@@ -31,7 +33,7 @@ def near_frames(frames: np.ndarray, others: np.ndarray) -> np.ndarray:
     """Which of frames [B] are among others [N]."""
     if not len(others):
         return np.zeros(len(frames), dtype=bool)
-    return np.abs(frames[:, None] - others).min(axis=1) < 2 * SAME_FRAME
+    return np.abs(frames[:, None] - others).min(axis=1) < _SAME_KEY
 
 
 def change_keys(curve: bpy.types.FCurve, times: np.ndarray, values: np.ndarray, still: np.ndarray) -> None:
@@ -46,7 +48,9 @@ def change_keys(curve: bpy.types.FCurve, times: np.ndarray, values: np.ndarray, 
     # Before the first key and after the last a curve is straight: one guard is enough.
     low = times[0] - 1.5 if np.isinf(low) else low
     high = times[-1] + 1.5 if np.isinf(high) else high
-    around = np.union1d(still, [times[0] - 1, times[-1] + 1])
+    ends = np.array([times[0] - 1, times[-1] + 1])
+    around = np.union1d(still, ends[~near_frames(ends, still)])
+    around = around[np.diff(around, prepend=-np.inf) > _SAME_KEY]
     guards = around[(around > low) & (around < high) & ~near_frames(around, np.concatenate([keys, times]))]
     kept = np.array([curve.evaluate(time) for time in guards.tolist()])
     cuts = np.union1d(guards, times)

@@ -16,8 +16,9 @@ from ..lsr1_solver.problem import PARTS, PLACE, SHAPE
 from ..lsr1_solver.refine import with_parts
 from .body import shown_betas
 from .bone_motion import read_bones, read_channel
+from .curve_keys import near_frames
 from .holding import locked_parts
-from .keyframes import Channel
+from .keyframes import Channel, add_keys, ensure_curves
 from .rig import rig_of
 from .rotation_modes import rotation_path, values_near
 
@@ -27,13 +28,19 @@ _SAME_SHAPE = 1e-6
 
 @dataclass(frozen=True, eq=False)
 class LockedChannel:
-    """A bone's property ``name``, the ``rows`` [B] at which it is locked, and its ``values`` [B, N]."""
+    """A bone's property ``name``, the ``rows`` [B] at which it is locked, and its ``values`` [B, N].
+
+    ``between`` [M] are whole frames in the lock that have no row, ``there`` [M, N] the values at these.
+    """
 
     bone: str
     name: str
     path: str
+    mode: str
     rows: np.ndarray
     values: np.ndarray
+    between: np.ndarray
+    there: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +78,17 @@ class LockedBones:
         locked = {own.path: own for own in self._valid(armature)}
         return [_kept(channel, locked.get(channel.path)) for channel in channels]
 
+    def key_between(self, armature: bpy.types.Object) -> None:
+        """Key what is locked at whole frames between the rows, too, where only these were keyed."""
+        curves = ensure_curves(armature, armature.name)
+        for own in self._valid(armature):
+            found = [curves.find(own.path, index=index) for index in range(own.values.shape[1])]
+            for time, values in zip(own.between.tolist(), own.there, strict=True):
+                near = np.array([curve.evaluate(time) for curve in found])
+                values = values_near(own.mode, values, near) if own.mode == "QUATERNION" else values
+                for curve, value in zip(found, values, strict=True):
+                    add_keys(curve, np.array([time]), np.array([value]))
+
     def _valid(self, armature: bpy.types.Object) -> list[LockedChannel]:
         """A pelvis that stays where it is has another location above rest bones of another shape."""
         shapes = shown_betas(armature), np.array(armature.lsr1_body.betas)
@@ -86,6 +104,9 @@ def locked_bones(
     """
     rig, parts, betas = rig_of(armature), locked_parts(armature, frames), shown_betas(armature)
     motion, _ = read_bones(armature, frames, now)
+    whole = np.arange(np.ceil(frames[0]), np.floor(frames[-1]) + 1)
+    whole = whole[~near_frames(whole, frames)]
+    locked_whole = locked_parts(armature, whole)
     channels = []
     for part in np.flatnonzero(parts.any(axis=0)).tolist():
         name = rig.bones[0 if part == _PLACE else part]
@@ -93,8 +114,10 @@ def locked_bones(
             continue
         bone = armature.pose.bones[name]
         own = "location" if part == _PLACE else rotation_path(bone)
-        values, _ = read_channel(armature, bone, own, frames, now)
-        channels.append(LockedChannel(name, own, f"{bone.path_from_id()}.{own}", parts[:, part], values))
+        values, there = (read_channel(armature, bone, own, times, now)[0] for times in (frames, whole))
+        mode, path = "" if part == _PLACE else bone.rotation_mode, f"{bone.path_from_id()}.{own}"
+        at = locked_whole[:, part]
+        channels.append(LockedChannel(name, own, path, mode, parts[:, part], values, whole[at], there[at]))
     pose = motion.pose(rig, betas, to_world)
     return LockedBones(parts, pose, tuple(channels), np.array(armature.lsr1_body.betas))
 

@@ -28,7 +28,7 @@ from .tracks import track_keypoints
 # Frames on either side that show the motion which the new frames must go on with.
 _CONTEXT = 6
 # An edit as a hint, radians: one standard deviation.
-_HINT = 0.1
+_HINT = 0.02
 # How far a correction turns joints (radians) and moves the place (metres) next to its frame.
 _FALLOFF = 0.3
 
