@@ -11,6 +11,7 @@ from lsr1_solver import (
     FitProblem,
     camera_from_focal,
     fit_pose,
+    keypoints_2d,
     load_body_model,
     posed_joints,
     project,
@@ -21,6 +22,7 @@ from lsr1_solver.depth_flip import FLIPS, _twin, flip_limb, flip_problem, flippe
 from lsr1_solver.limits import ALLOWED, BONES, FORBIDDEN, JOINTS
 from lsr1_solver.problem import PARTS
 from lsr1_solver.refine import LIMBS
+from lsr1_solver.rotation import axis_angle_to_matrix, matrix_to_axis_angle
 from lsr1_solver.solutions import flips
 from tests.shared import SHARED, needs_shared
 from tests.solver.test_fitting import BODY, CAMERA, problem, random_poses
@@ -114,6 +116,23 @@ def test_a_refit_after_a_flip_stays_on_its_side() -> None:
     clear = np.abs(old) > 0.1
     assert np.all(np.sign(new[clear]) == np.sign(old[clear]))
     assert state.reprojection_percent < 1.5
+
+
+def test_a_flipped_torso_stays_on_its_side() -> None:
+    pose, _ = random_poses(12)
+    bowed = axis_angle_to_matrix(pose.global_orient) @ axis_angle_to_matrix(np.tile([0.5, 0, 0], (12, 1)))
+    joints = posed_joints(BODY, replace(pose, global_orient=matrix_to_axis_angle(bowed)))
+    asked = FitProblem(BODY, CAMERA, keypoints_2d(project(CAMERA, joints), None, "SMPL_24"))
+    before = fit_pose(asked).pose
+    flipped, start = flip_problem(asked, before, "torso")
+    after = fit_pose(flipped, initial=start).pose
+
+    def lean(of: BodyPose) -> np.ndarray:
+        pelvis, neck = np.moveaxis(posed_joints(BODY, of)[:, [0, SMPL_JOINT_NAMES.index("neck")]], 1, 0)
+        return np.sum(neck * (neck - pelvis), axis=-1) / np.linalg.norm(neck, axis=-1)
+
+    assert np.all(np.abs(lean(before)) > 0.05)
+    assert np.all(np.sign(lean(after)) == -np.sign(lean(before)))
 
 
 def test_some_frames_alone_are_flipped() -> None:
