@@ -21,6 +21,7 @@ from .minimizer import Adam, LevenbergMarquardt, Minimizer, MinimizerState, Stat
 from .objective import Objective
 from .problem import PARTS, SHAPE, FitProblem
 from .quasi_newton import LBFGS, SR1
+from .refine import with_parts
 from .starts import YAWS, initializer_start, start_at, yaw_starts
 from .view import PersonView, person_view
 
@@ -251,7 +252,10 @@ class _Stages:
         betas = np.tile(own[held[0]] if len(held) else own[state.fitted].mean(axis=0), (len(own), 1))
         problem = state.view.problem
         kept = state.view.kept
-        kept = None if kept is None else replace(kept, betas=betas)
+        if kept is not None:  # of another shape, its pelvis still where it was
+            same = np.ones((len(own), len(PARTS)), dtype=bool)
+            same[:, PARTS.index(SHAPE)] = False
+            kept = with_parts(problem.body, replace(kept, betas=betas), kept, same)
         view = replace(state.view, problem=replace(problem, fixed=problem.fixed | {SHAPE}), kept=kept)
         start = start_at(view, replace(state.pose, betas=betas))
         return (yield from self.descend(view, *view.objective(start), state.iteration))

@@ -11,7 +11,7 @@ import pytest
 from lsr1_solver import FitError, FitProblem, camera_from_focal, fit_pose, posed_joints, read_keypoints
 from lsr1_solver.body_model import SMPL_JOINT_NAMES, BodyPose, local_rotations
 from lsr1_solver.problem import PARTS, PLACE, SHAPE
-from lsr1_solver.refine import LIMBS, edited_parts, refit_problem
+from lsr1_solver.refine import LIMBS, edited_parts, refit_problem, with_parts
 from lsr1_solver.rotation import axis_angle_to_matrix, geodesic_angle, matrix_to_axis_angle
 from tests.shared import SHARED, needs_shared
 from tests.solver.test_fitting import BODY, nearby, problem, random_poses
@@ -51,6 +51,35 @@ def test_an_angle_beyond_pi_is_no_edit() -> None:
     length = np.linalg.norm(omega[0, 3])
     omega[0, 3] *= (length - 2 * np.pi) / length
     assert not edited_parts(pose, replace(pose, body_pose=omega)).any()
+
+
+def test_parts_of_another_pose_are_taken_over_one_by_one() -> None:
+    (pose, _), (kept, _) = random_poses(4), random_poses(4, seed=5)
+    parts = np.zeros((4, len(PARTS)), dtype=bool)
+    for frame, names in enumerate([("left_knee", "pelvis"), (PLACE,), (SHAPE,), (PLACE, SHAPE)]):
+        parts[frame, [column(name) for name in names]] = True
+    both = with_parts(BODY, pose, kept, parts)
+    own = parts[:, :24]
+    assert np.array_equal(both.body_pose[~own[:, 1:]], pose.body_pose[~own[:, 1:]])
+    assert np.array_equal(both.body_pose[own[:, 1:]], kept.body_pose[own[:, 1:]])
+    assert np.array_equal(both.global_orient[0], kept.global_orient[0])
+    assert np.array_equal(both.betas[[2, 3]], kept.betas[[2, 3]]) and np.array_equal(
+        both.betas[0], pose.betas[0]
+    )
+    pelvis = [posed_joints(BODY, one)[:, 0] for one in (both, pose, kept)]
+    np.testing.assert_allclose(pelvis[0][[0, 2]], pelvis[1][[0, 2]], atol=1e-12)
+    np.testing.assert_allclose(pelvis[0][[1, 3]], pelvis[2][[1, 3]], atol=1e-12)
+
+
+def test_a_place_is_kept_while_one_shape_is_found_for_all_frames() -> None:
+    pose, points = random_poses(4)
+    held = np.full((4, len(PARTS)), np.inf)
+    held[1, column(PLACE)] = 0
+    state = fit_pose(replace(problem(points), held=held), initial=nearby(pose, 10), one_shape=True)
+    start = nearby(pose, 10)
+    before, after = posed_joints(BODY, start)[1, 0], posed_joints(BODY, state.pose)[1, 0]
+    assert np.abs(state.pose.betas - start.betas).max() > 0.1
+    np.testing.assert_allclose(after, before, atol=1e-9)
 
 
 def test_only_the_chosen_frames_and_limbs_change() -> None:
