@@ -44,13 +44,13 @@ def turns_left(path: Path) -> int:
 def show_turned(background: bpy.types.CameraBackgroundImage, turns: int) -> None:
     """Turn what a background shows, and let it fill the frame again."""
     width, height = content(background).size
-    background.rotation = -turns * pi / 2
+    background.rotation = turns * pi / 2  # clockwise
     background.scale = max(width, height) / min(width, height) if turns % 2 else 1.0
 
 
 def is_shown_upright(background: bpy.types.CameraBackgroundImage, path: Path) -> bool:
     """Whether a background turns its movie as the file says."""
-    away = background.rotation + turns_left(path) * pi / 2
+    away = background.rotation - turns_left(path) * pi / 2
     return abs((away + pi) % (2 * pi) - pi) < _NEAR
 
 
@@ -62,7 +62,7 @@ def _track_headers(file: BinaryIO, end: int) -> Iterator[bytes]:
         if size == 1:
             (size,) = struct.unpack(">Q", file.read(8))
         stop = end if size == 0 else min(begin + size, end)
-        if stop <= file.tell():
+        if stop < file.tell():
             return
         if kind in _BOXES_INSIDE:
             yield from _track_headers(file, stop)

@@ -63,16 +63,16 @@ def shown_picture(scene: bpy.types.Scene) -> ShownPicture:
         raise FitError("There is no picture behind the camera: press Open Picture")
     shown = content(background)
     path = Path(bpy.path.abspath(shown.filepath, library=shown.library))
-    size = int(shown.size[0]), int(shown.size[1])
     if not moves(background):
         frame, pixels = scene.frame_current, image_pixels(shown)
         name = str(path) if shown.filepath else shown.name
-        return ShownPicture(name, size, frame, frame, 1, False, None, lambda *_: iter([(1, pixels)]))
+        return ShownPicture(name, _size(pixels), frame, frame, 1, False, None, lambda *_: iter([(1, pixels)]))
     if not path.is_file():
         raise FitError(f"The file {path} of the picture is gone: press Open Picture and choose it again")
     numbers = shown_numbers(background)
     first, last = (scene_frame_of(background, number) for number in (numbers[0], numbers[-1]))
     if shown.source == "SEQUENCE":
+        size = _size(_file_pixels(path))
         return ShownPicture(str(path), size, first, last, numbers[0], True, None, _sequence(path, size))
     footage = open_footage(path)
     if not is_shown_upright(background, path):
@@ -102,8 +102,8 @@ def _sequence(path: Path, size: tuple[int, int]) -> Callable[[int, int], Iterato
                 yield None
                 continue
             pixels = _file_pixels(file)
-            if pixels.shape[1::-1] != size:
-                found, wanted = ("{} x {}".format(*s) for s in (pixels.shape[1::-1], size))
+            if _size(pixels) != size:
+                found, wanted = ("{} x {}".format(*s) for s in (_size(pixels), size))
                 raise FitError(f"{file.name} is {found} pixels, the sequence {wanted}: make them one size")
             yield number, pixels
 
@@ -134,3 +134,7 @@ def image_pixels(image: bpy.types.Image) -> np.ndarray:
         # Blender holds such images in linear light.
         rgb = np.where(rgb <= _DARK, 12.92 * rgb, 1.055 * np.maximum(rgb, _DARK) ** (1 / 2.4) - 0.055)
     return np.round(255 * rgb).astype(np.uint8)
+
+
+def _size(pixels: np.ndarray) -> tuple[int, int]:
+    return pixels.shape[1], pixels.shape[0]

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .errors import FitError
 from .keypoint_files.numbering import number_frames
 from .opencv import require_opencv
+
+if TYPE_CHECKING:
+    import cv2
 
 PICTURE_ENDINGS = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".jp2"))
 MOVIE_ENDINGS = frozenset(
@@ -111,10 +115,19 @@ def read_picture(path: Path) -> np.ndarray:
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
-def _open_movie(path: Path) -> Footage:
+def _opened(path: Path) -> cv2.VideoCapture:
     import cv2
 
     capture = cv2.VideoCapture(str(path))
+    # Some versions of OpenCV turn movies upright unasked, others don't.
+    capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
+    return capture
+
+
+def _open_movie(path: Path) -> Footage:
+    import cv2
+
+    capture = _opened(path)
     try:
         found, image = capture.read()
         if not found:
@@ -133,7 +146,7 @@ def movie_frames(path: Path, start: int, stop: int | None = None) -> Iterator[tu
     """
     import cv2
 
-    capture = cv2.VideoCapture(str(path))
+    capture = _opened(path)
     try:
         number = 0
         # Read from the beginning: what OpenCV seeks is not always the frame that was asked for.

@@ -86,6 +86,7 @@ class _Detecting(InSlices):
         self._people = detector.track(self._images(), frame_rate=rate, box=self._around)
         self._found, self._numbers = [], []
         scene.lsr1.detection.progress, scene.lsr1.detection.progress_text = 0.0, "Reading"
+        scene.lsr1.clip.progress_text = ""
 
     def chosen_frames(self, scene: bpy.types.Scene, picture: ShownPicture) -> tuple[int, int]:
         """The scene frames to look at."""
@@ -113,7 +114,7 @@ class _Detecting(InSlices):
         if self._numbers:
             done = self._numbers[-1] - self._first + 1
             detection.progress = done / wanted
-            detection.progress_text = f"Frame {done} of {wanted}, {len(self._found[-1])} people"
+            detection.progress_text = f"Frame {done} of {wanted}, {_people(len(self._found[-1]))}"
         context.workspace.status_text_set(
             f"{self.bl_label}: {detection.progress_text}    Esc: bring everything back"
         )
@@ -125,13 +126,12 @@ class _Detecting(InSlices):
             raise FitError("No frame could be read: the clip is shorter than Blender says")
         people = people_of_clip(self._found, np.array(self._numbers))
         by_hand = keep_detection(context.scene, self._picture, people, alone=self._around is not None)
-        whom = "1 person" if len(people) == 1 else f"{len(people)} people"
         where = ""
         if self._picture.moves:
             seen = int(people[0].present.sum())
             where = f" at frames {self._numbers[0]} to {self._numbers[-1]}, the first in {seen} of them"
         kept = f"; {by_hand} points placed by hand stay" if by_hand else ""
-        self.report({"INFO"}, f"{whom}{where}{kept}")
+        self.report({"INFO"}, f"{_people(len(people))}{where}{kept}")
 
     def give_up(self, context: bpy.types.Context) -> None:
         """Nothing has changed but the progress."""
@@ -299,6 +299,10 @@ this frame on. Other tracks stay. Esc cancels"""
             self._drawn = None
             context.window.cursor_modal_restore()
             self.fall_silent(context)
+
+
+def _people(count: int) -> str:
+    return "1 person" if count == 1 else f"{count} people"
 
 
 def _detector(context: bpy.types.Context) -> Detector:

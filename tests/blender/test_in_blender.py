@@ -1,6 +1,7 @@
 """The add-on's own tests, run by pytest inside each Blender."""
 
 import os
+import zipfile
 from pathlib import Path
 
 from tests.blender.environments import INSIDE, each_blender, run_inside
@@ -12,10 +13,18 @@ TESTS = INSIDE / "addon"
 
 @each_blender
 def test_the_addon(blender: Blender, tmp_path: Path) -> None:
-    # A pure wheel can be imported as it is: the solver runs on the very one that the zip bundles.
-    wheels = os.pathsep.join(str(path) for path in extension.wheels(None))
+    wheels = os.pathsep.join(str(path) for path in importable_wheels(tmp_path / "wheels"))
     # Without pytest's summary of warnings, which shows the ones that Python hides from a user.
     plugins = ["-p", "no:cacheprovider", "-p", "no:warnings"]
     pytest_arguments = ["-m", "pytest", f"--confcutdir={TESTS}", *plugins, str(TESTS)]
     console = run_inside(blender, pytest_arguments, tmp_path / "resources", {"PYTHONPATH": wheels})
     print(console)
+
+
+def importable_wheels(folder: Path) -> list[Path]:
+    """The very wheels that this computer's zip bundles: pure ones can be imported as they are."""
+    pure = extension.wheels(None)
+    for wheel in set(extension.wheels(extension.this_platform())) - set(pure):
+        with zipfile.ZipFile(wheel) as archive:
+            archive.extractall(folder)
+    return [*pure, folder]

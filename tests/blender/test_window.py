@@ -41,6 +41,10 @@ def test_fit_a_clip_stop_it_and_undo_it(extension_zip: str, tmp_path: Path) -> N
     in_window("clip.py", extension_zip, tmp_path)
 
 
+def test_detect_from_the_picture_in_three_clicks(extension_zip: str, tmp_path: Path) -> None:
+    in_window("detecting.py", extension_zip, tmp_path)
+
+
 def test_a_motion_comes_in_and_goes_out(extension_zip: str, tmp_path: Path) -> None:
     in_window("exchange.py", extension_zip, tmp_path)
 
@@ -60,3 +64,7 @@ def test_real_files_from_an_empty_scene(extension_zip: str, tmp_path: Path) -> N
 
 def test_copy_to_another_rig(extension_zip: str, tmp_path: Path) -> None:
     in_window("copying.py", extension_zip, tmp_path)
+
+
+def test_drag_joints_and_see_unsure_depths(extension_zip: str, tmp_path: Path) -> None:
+    in_window("reaching.py", extension_zip, tmp_path)

@@ -126,12 +126,12 @@ def press(operator: str) -> Iterator[float]:
     raise LookupError(f"no button of {operator} in the sidebar, but {sorted(seen)}")
 
 
-def scroll_to_end() -> Iterator[float]:
-    """Show the end of the sidebar."""
+def scroll_to_end(*, back: bool = False) -> Iterator[float]:
+    """Show the end of the sidebar, or, ``back``, its beginning."""
     window, area = view()
     with bpy.context.temp_override(window=window, area=area, region=region_of(area, "UI")):
         for _ in range(60):
-            bpy.ops.view2d.scroll_down()
+            (bpy.ops.view2d.scroll_up if back else bpy.ops.view2d.scroll_down)()
     area.tag_redraw()
     yield REDRAW
 

@@ -1,0 +1,301 @@
+"""People are detected in what is shown, at the frame where it is shown; what was placed by hand stays."""
+
+import sys
+from pathlib import Path
+
+import bpy
+import numpy as np
+import pytest
+from lsr1_body_fit.addon import detection, keypoint_store, movie_turn, pictures, shown_picture, tracks
+from lsr1_body_fit.addon.footage import picture_behind, scene_frame_of, shown_numbers
+from lsr1_body_fit.lsr1_solver import FitError, Keypoints2D
+from lsr1_body_fit.lsr1_solver.detector import Detector
+from lsr1_body_fit.lsr1_solver.keypoints import BLAZEPOSE_33, HALPE_26
+from lsr1_body_fit.lsr1_solver.picture_files import open_footage
+
+from tests.shared import REPOSITORY
+
+WALK = REPOSITORY / "assets" / "samples" / "walk" / "walk.mp4"
+SIZE = (1080, 1920)
+# Where the walker is in the sample's first frames, and where a bystander is.
+AROUND_WALKER, AROUND_OTHER = (330.0, 430.0, 800.0, 1180.0), (700.0, 450.0, 900.0, 920.0)
+
+
+def save(path: Path, pixels: np.ndarray, kind: str = "PNG") -> None:
+    """Write pixels [H, W, 3], 0 to 1, rows from the top, with Blender."""
+    height, width = pixels.shape[:2]
+    image = bpy.data.images.new("out", width, height, float_buffer=kind == "OPEN_EXR")
+    if image.is_float:
+        image.colorspace_settings.name = "Linear Rec.709"
+    rgba = np.ones((height, width, 4), dtype=np.float32)
+    rgba[..., :3] = pixels
+    image.pixels.foreach_set(rgba[::-1].ravel())
+    image.filepath_raw, image.file_format = str(path), kind
+    image.save()
+    bpy.data.images.remove(image)
+
+
+def numbered(folder: Path, first: int, count: int, name: str = "shot_{:04d}.png") -> Path:
+    """A sequence whose images are as bright, in steps of 8 bits, as their place in it."""
+    for index in range(count):
+        save(folder / name.format(first + index), np.full((20, 30, 3), (50 + index) / 255))
+    return folder / name.format(first)
+
+
+def read(scene: bpy.types.Scene, first: int, last: int) -> dict[int, np.ndarray]:
+    """Scene frames and the pictures that the detector gets."""
+    shown = shown_picture.shown_picture(scene)
+    return dict(found for found in shown.frames(first, last) if found is not None)
+
+
+def person(numbers: np.ndarray, at: tuple[float, float], size: float = 100.0) -> Keypoints2D:
+    """Somebody who stands at a place of the picture, all points seen."""
+    spread = np.random.default_rng(0).uniform(-0.5, 0.5, size=(33, 2)) * size
+    xy = np.tile(np.array(at) + spread, (len(numbers), 1, 1))
+    return Keypoints2D(xy, np.full(xy.shape[:2], 0.9), BLAZEPOSE_33, SIZE, numbers)
+
+
+def shown(first: int = 1, last: int = 10, *, moves: bool = True) -> shown_picture.ShownPicture:
+    """A clip, without its pictures."""
+    return shown_picture.ShownPicture(
+        "clip.mp4", SIZE, first, last, 1, moves, 25.0 if moves else None, lambda *_: iter(())
+    )
+
+
+def points(frame: int) -> tuple[np.ndarray, np.ndarray]:
+    found = keypoint_store.points_at(bpy.context.scene, frame)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize(("start", "offset"), [(1, 0), (101, 0), (-5, 3)])
+def test_a_movies_frames_are_those_that_are_shown(start: int, offset: int) -> None:
+    """Against the movie read from its beginning: number n of it is shown at start - offset + n - 1."""
+    scene = bpy.context.scene
+    pictures.open_picture(bpy.context, str(WALK))
+    background = picture_behind(scene)
+    background.clip.frame_start, background.clip.frame_offset = start, offset
+    wanted = dict(open_footage(WALK).frames(0, 6))
+    found = read(scene, start - offset + 2, start - offset + 4)
+    assert list(found) == [start - offset + n for n in (2, 3, 4)]
+    for frame, image in found.items():
+        assert np.array_equal(image, wanted[frame - start + offset])
+    picture = shown_picture.shown_picture(scene)
+    assert (picture.first, picture.last) == (start - offset, start - offset + 99)
+    assert picture.number_at(start - offset) == 1 and picture.size == SIZE
+
+
+@pytest.mark.parametrize("first", [1, 1001])
+@pytest.mark.parametrize("kind", ["clip", "image"])
+def test_a_sequences_frames_are_those_that_are_shown(tmp_path: Path, first: int, kind: str) -> None:
+    scene = bpy.context.scene
+    file = numbered(tmp_path, first, 5)
+    pictures.open_picture(bpy.context, str(file), sequence=True)
+    background = picture_behind(scene)
+    if kind == "image":
+        image = bpy.data.images.load(str(file))
+        image.source = "SEQUENCE"
+        background.source, background.image = "IMAGE", image
+        user = background.image_user
+        user.frame_start, user.frame_offset, user.frame_duration = 7, first - 1, 5
+        scene.lsr1.picture = image.name
+    numbers = shown_numbers(background)
+    assert list(numbers) == list(range(first, first + 5))
+    begin = scene_frame_of(background, first)
+    assert begin == (7 if kind == "image" else first)
+    found = read(scene, begin + 1, begin + 3)
+    assert {frame: int(image[3, 3, 1]) for frame, image in found.items()} == {
+        begin + k: 50 + k for k in (1, 2, 3)
+    }
+    assert shown_picture.shown_picture(scene).number_at(begin + 3) == first + 3
+
+
+def test_missing_images_of_a_sequence_are_gaps(tmp_path: Path) -> None:
+    scene = bpy.context.scene
+    file = numbered(tmp_path, 1, 5)
+    pictures.open_picture(bpy.context, str(file), sequence=True)
+    picture = shown_picture.shown_picture(scene)
+    (tmp_path / "shot_0003.png").unlink()
+    assert [found and found[0] for found in picture.frames(1, 5)] == [1, 2, None, 4, 5]
+
+
+@pytest.mark.parametrize("kind", ["PNG", "OPEN_EXR"])
+def test_a_still_is_what_blender_shows(tmp_path: Path, kind: str) -> None:
+    """8 bits come as they are; linear light becomes sRGB (0.2140 is 0.5: IEC 61966-2-1)."""
+    pixels = np.zeros((12, 16, 3))
+    pixels[:4, :8] = 0.2140411 if kind == "OPEN_EXR" else 0.5
+    path = tmp_path / f"still.{'exr' if kind == 'OPEN_EXR' else 'png'}"
+    save(path, pixels, kind)
+    pictures.open_picture(bpy.context, str(path))
+    scene = bpy.context.scene
+    scene.frame_set(42)
+    ((frame, image),) = read(scene, 42, 42).items()
+    assert frame == 42 and image.shape == (12, 16, 3) and image.dtype == np.uint8
+    assert abs(int(image[1, 1, 0]) - 128) <= 1 and not image[6, 1].any() and not image[1, 12].any()
+
+
+def test_no_picture_and_a_lost_file_say_what_to_do(tmp_path: Path) -> None:
+    scene = bpy.context.scene
+    with pytest.raises(FitError, match="press Open Picture"):
+        shown_picture.shown_picture(scene)
+    file = numbered(tmp_path, 1, 2)
+    pictures.open_picture(bpy.context, str(file), sequence=True)
+    file.unlink()
+    with pytest.raises(FitError, match="choose it again"):
+        shown_picture.shown_picture(scene)
+
+
+def test_a_turned_movie_is_upright(tmp_path: Path) -> None:
+    """By the file's note or by Blender itself; one that is shown lying is not detected in."""
+    data = bytearray(WALK.read_bytes())
+    at = data.index(b"tkhd") + 4 + 40
+    # A quarter turn clockwise (ISO/IEC 14496-12, 8.3.2).
+    matrix = np.array([0, 1 << 16, 0, -(1 << 16), 0, 0, 0, 0, 1 << 30], dtype=">i4")
+    data[at : at + 36] = matrix.tobytes()
+    path = tmp_path / "phone.mp4"
+    path.write_bytes(data)
+    assert movie_turn.quarter_turns(path) == 1 and movie_turn.quarter_turns(WALK) == 0
+    pictures.open_picture(bpy.context, str(path))
+    scene = bpy.context.scene
+    assert (scene.render.resolution_x, scene.render.resolution_y) == (1920, 1080)
+    (image,) = read(scene, 1, 1).values()
+    (lying,) = (found[1] for found in open_footage(WALK).frames(0, 1))
+    assert np.array_equal(image, np.rot90(lying, -1))
+    picture_behind(scene).rotation += np.pi / 2
+    with pytest.raises(FitError, match="shown lying"):
+        shown_picture.shown_picture(scene)
+
+
+def test_points_placed_by_hand_win_and_detection_fills_the_rest() -> None:
+    scene, numbers = bpy.context.scene, np.arange(1, 11)
+    empty = Keypoints2D(np.zeros((1, 26, 2)), np.zeros((1, 26)), HALPE_26)
+    keypoint_store.store(scene, empty, SIZE)
+    scene.lsr1.keypoints.start_frame = 4
+    found = person(numbers, (500, 900))
+    wrist = BLAZEPOSE_33.index("left_wrist")
+    near = found.xy[0, wrist] + 20
+    keypoint_store.set_point(scene, 4, HALPE_26.index("left_wrist"), near.tolist(), 1.0)
+    assert detection.keep_detection(scene, shown(), [person(numbers, (100, 100), 30), found]) == 1
+    held = scene.lsr1.keypoints
+    assert held.layout == "BLAZEPOSE_33" and held.start_frame == 1
+    assert keypoint_store.frame_count(scene) == 10
+    # The track that was there is the person on whom the point lies.
+    xy, confidence = points(4)
+    assert np.allclose(xy[wrist], near) and confidence[wrist] == 1.0
+    others = np.arange(33) != wrist
+    assert np.allclose(xy[others], found.xy[0, others]) and np.allclose(points(5)[0], found.xy[0])
+    # Again, elsewhere: the point stays, the rest moves, nobody is doubled.
+    moved = person(numbers, (505, 905))
+    detection.keep_detection(scene, shown(), [moved])
+    assert len(held.people) == 1
+    assert np.allclose(points(4)[0][wrist], near) and np.allclose(points(4)[0][others], moved.xy[0, others])
+    # A point that was taken away stays away.
+    keypoint_store.set_point(scene, 6, 0, None, 0.0)
+    detection.keep_detection(scene, shown(), [found])
+    assert points(6)[1][0] == 0 and points(7)[1][0] > 0
+
+
+def test_a_format_that_has_more_points_stays() -> None:
+    """A head that was placed has no counterpart among the detector's points: it is not lost."""
+    scene = bpy.context.scene
+    empty = Keypoints2D(np.zeros((1, 26, 2)), np.zeros((1, 26)), HALPE_26)
+    keypoint_store.store(scene, empty, SIZE)
+    found = person(np.array([1]), (500, 900))
+    toe = found.xy[0, BLAZEPOSE_33.index("left_foot_index")]
+    for name in ("head", "nose"):
+        place = found.xy[0, 0] + (0, -20 * (name == "head"))
+        keypoint_store.set_point(scene, 1, HALPE_26.index(name), place.tolist(), 1.0)
+    detection.keep_detection(scene, shown(1, 1, moves=False), [found])
+    assert keypoint_store.layout(scene).name == "HALPE_26"
+    xy, confidence = points(1)
+    assert confidence[HALPE_26.index("head")] == 1.0 and confidence[HALPE_26.index("left_knee")] == 0.9
+    assert np.allclose(xy[HALPE_26.index("left_bigtoe")], toe)
+
+
+def test_a_part_of_a_clip_leaves_the_rest() -> None:
+    """Frames outside, other people with a box, bodies and ticks are as they were."""
+    scene, numbers = bpy.context.scene, np.arange(1, 11)
+    first, second = person(numbers, (300, 500)), person(numbers, (700, 500))
+    detection.keep_detection(scene, shown(), [first, second])
+    held = scene.lsr1.keypoints
+    body = bpy.data.objects.new("somebody", None)
+    held.people[1].body, held.people[1].use = body, True
+    again = person(np.arange(4, 7), (703, 500))
+    assert detection.to_be_replaced(scene, shown(), 4, 6) == 2
+    detection.keep_detection(scene, shown(), [again], alone=True)
+    assert len(held.people) == 2 and held.person == 2, "the person in the box is the one that is chosen"
+    assert held.people[1].body == body and held.people[0].use and held.people[1].use
+    for index, wanted in ((0, first), (1, second)):
+        xy = tracks.track_arrays(scene, index)[0]
+        rows = np.r_[0:3, 6:10]
+        assert np.allclose(xy[rows], wanted.xy[rows])
+        middle = again.xy if index else wanted.xy[3:6]
+        assert np.allclose(xy[3:6], middle)
+    # Beyond the end: the table grows, and what lies between is a gap.
+    detection.keep_detection(scene, shown(1, 20), [person(np.array([15]), (705, 500))], alone=True)
+    assert keypoint_store.frame_count(scene) == 15 and held.start_frame == 1 and len(held.people) == 2
+    assert not points(12)[1].any() and points(15)[1].all()
+    assert detection.to_be_replaced(scene, shown(1, 20), 12, 13) == 0
+    # Without a box, who is not found any more is not there any more, at these frames.
+    detection.keep_detection(scene, shown(1, 20), [person(np.array([2]), (300, 500))])
+    assert not tracks.track_arrays(scene, 1)[1][1].any() and tracks.track_arrays(scene, 1)[1][2].any()
+
+
+def test_another_pictures_keypoints_are_not_mixed_in() -> None:
+    scene = bpy.context.scene
+    detection.keep_detection(scene, shown(), [person(np.arange(1, 11), (300, 500))])
+    detection.check_same_picture(scene, shown())
+    scene.lsr1.keypoints.source = "another.mp4"
+    with pytest.raises(FitError, match="another picture"):
+        detection.check_same_picture(scene, shown())
+
+
+def test_the_buttons_in_the_background() -> None:
+    """Scene range, the current frame, a box; the same points as the detector's own at the same frame."""
+    scene, held = bpy.context.scene, bpy.context.scene.lsr1.keypoints
+    pictures.open_picture(bpy.context, str(WALK))
+    scene.frame_start, scene.frame_end = 3, 4
+    scene.lsr1.detection.frames = "SCENE"
+    assert bpy.ops.lsr1.detect_keypoints() == {"FINISHED"}
+    assert held.start_frame == 3 and keypoint_store.frame_count(scene) == 2 and held.frame_rate == 60
+    (image,) = (found[1] for found in open_footage(WALK).frames(2, 3))
+    alone = Detector().detect(image)
+    assert len(held.people) == len(alone)
+    assert np.abs(points(3)[0] - alone[0].xy[0]).max() < 0.5
+    with pytest.raises(RuntimeError, match="replace=True"):
+        bpy.ops.lsr1.detect_keypoints()
+    scene.lsr1.detection.frames = "FRAME"
+    scene.frame_set(8)
+    assert bpy.ops.lsr1.detect_in_box(box=AROUND_WALKER) == {"FINISHED"}
+    assert keypoint_store.frame_count(scene) == 6 and len(held.people) == len(alone) and held.person == 1
+    assert bpy.ops.lsr1.detect_in_box(box=AROUND_OTHER) == {"FINISHED"}
+    assert held.person == 2 and len(held.people) == len(alone)
+    scene.frame_set(500)
+    with pytest.raises(RuntimeError, match="frames 1 to 100"):
+        bpy.ops.lsr1.detect_in_box(box=AROUND_WALKER)
+
+
+def test_nobody_is_found_and_nothing_changes(tmp_path: Path) -> None:
+    scene = bpy.context.scene
+    pictures.open_picture(bpy.context, str(numbered(tmp_path, 1, 1)))
+    with pytest.raises(RuntimeError, match="Nobody was found"):
+        bpy.ops.lsr1.detect_keypoints()
+    assert not keypoint_store.has_keypoints(scene) and not scene.lsr1.result.is_running
+
+
+def test_what_is_missing_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    detect = sys.modules["lsr1_body_fit.addon.operators.detect"]
+    said: list[str] = []
+    monkeypatch.setattr(
+        detect.LSR1_OT_detect_keypoints, "poll_message_set", staticmethod(said.append), raising=False
+    )
+    assert not bpy.ops.lsr1.detect_keypoints.poll() and "Open Picture" in said[-1]
+    pictures.open_picture(bpy.context, str(numbered(tmp_path, 1, 1)))
+    assert bpy.ops.lsr1.detect_keypoints.poll()
+    monkeypatch.setattr(detect, "has_opencv", lambda: False)
+    assert not bpy.ops.lsr1.detect_keypoints.poll() and "no OpenCV" in said[-1]
+    monkeypatch.undo()
+    for chosen, words in ((tmp_path / "heavy.onnx", "no landmark model"), (WALK, "is no landmark model")):
+        monkeypatch.setattr(detect, "preferred_landmark_model", lambda _, chosen=chosen: chosen)
+        with pytest.raises(RuntimeError, match=words):
+            bpy.ops.lsr1.detect_keypoints()
