@@ -11,6 +11,7 @@ from mathutils import Matrix
 from ..lsr1_solver import SMPL_JOINT_NAMES, FitError, rest_joints
 from ..lsr1_solver.pins import Pins
 from ..lsr1_solver.problem import PARTS, PLACE
+from ..lsr1_solver.refine import LIMBS
 from .body import shown_betas
 from .body_files import soles
 from .camera_path import stage
@@ -45,6 +46,22 @@ def active_joint(armature: bpy.types.Object) -> str | None:
 def parts_of(joints: Collection[str]) -> list[str]:
     """The parts that stand for joints: the root is turned and has a place."""
     return [*joints, *([PLACE] if _ROOT in joints else [])]
+
+
+def limbs_of(joints: Collection[str]) -> list[str]:
+    """All joints of the limbs that have one of these."""
+    return [joint for limb in LIMBS.values() if set(limb) & set(joints) for joint in limb]
+
+
+def parts_in_words(parts: Collection[str]) -> list[str]:
+    """Names for the eye: whole limbs first, the root, and what is left."""
+    left, words = list(dict.fromkeys(parts)), []
+    for name, joints in {**LIMBS, "root": (_ROOT, PLACE)}.items():
+        if set(joints) <= set(left):
+            words.append(name)
+            left = [part for part in left if part not in joints]
+    left = ["place" if part == PLACE else part for part in left]
+    return [word.replace("_", " ") for word in (*words, *left)]
 
 
 def lock(armature: bpy.types.Object, parts: Collection[str], first: float, last: float) -> None:

@@ -5,12 +5,13 @@ import bpy
 
 from ..lsr1_solver.refine import LIMBS
 from .depths import depths_at, worst_limbs
+from .holding import parts_in_words
 from .operators.common import target
 from .overlay_data import DEPTH_BANDS, depth_band
 from .refine_properties import LIMB_ITEMS
 from .solution_store import in_words, stands
 
-_LISTED = 8
+_LISTED, _NAMED = 8, 2
 
 
 class LSR1_PT_refine(bpy.types.Panel):
@@ -54,6 +55,7 @@ class LSR1_PT_refine(bpy.types.Panel):
         row = layout.row(align=True)
         row.operator("lsr1.lock_bones", icon="LOCKED")
         row.operator("lsr1.unlock_bones", icon="UNLOCKED")
+        layout.prop(data.settings, "keep_shape", text="Lock Shape")
         _draw_held(layout, body.lsr1_body.locks, "LOCKED")
         row = layout.row(align=True)
         row.prop(refine, "pin_to", text="")
@@ -110,10 +112,12 @@ def _draw_held(layout: bpy.types.UILayout, items: bpy.types.bpy_prop_collection,
     """A line for every span of frames, with the parts that are held there."""
     spans: dict[tuple[float, float], list[str]] = {}
     for item in items:
-        spans.setdefault((item.first, item.last), []).append(item.name.replace("_", " "))
+        spans.setdefault((item.first, item.last), []).append(item.name)
     column = layout.column(align=True)
     for (first, last), names in sorted(spans.items())[:_LISTED]:
         frames = f"{first:g}" if first == last else f"{first:g} to {last:g}"
-        column.label(text=f"{frames}: {', '.join(names)}", icon=icon)
+        words = parts_in_words(names)
+        more = f", {len(words) - _NAMED} more" if len(words) > _NAMED else ""
+        column.label(text=f"{frames}: {', '.join(words[:_NAMED])}{more}", icon=icon)
     if len(spans) > _LISTED:
         column.label(text=f"{len(spans) - _LISTED} more")

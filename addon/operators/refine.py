@@ -4,10 +4,11 @@
 from collections.abc import Iterator
 
 import bpy
+from bpy.props import BoolProperty
 
 from ...lsr1_solver import FitError, FitState
 from ..depths import renew_depths
-from ..holding import active_joint, lock, parts_of, pin, selected_joints, unlock, unpin
+from ..holding import active_joint, limbs_of, lock, parts_of, pin, selected_joints, unlock, unpin
 from ..refining import Refit, refit, span
 from .clip import SHOW_TIME
 from .common import body_there, is_idle, keypoints_there, out_of_edit_modes, redraw, target, told
@@ -107,7 +108,19 @@ def _where(first: float, last: float) -> str:
     return f"at frame {first:g}" if first == last else f"from frame {first:g} to {last:g}"
 
 
-class LSR1_OT_lock_bones(_OfBones, bpy.types.Operator):
+class _OfLimbs(_OfBones):
+    """An operator for the selected bones, or for the limbs that they belong to."""
+
+    whole_limbs: BoolProperty(
+        name="Whole Limbs", description="Also the other bones of the limbs that the selected ones belong to"
+    )
+
+    def chosen(self, joints: list[str]) -> list[str]:
+        """The joints that are meant, by the selected ones."""
+        return limbs_of(joints) if self.whole_limbs else joints
+
+
+class LSR1_OT_lock_bones(_OfLimbs, bpy.types.Operator):
     """Lock the selected bones at the chosen frames: fits leave them exactly as they are"""
 
     bl_idname = "lsr1.lock_bones"
@@ -122,11 +135,12 @@ class LSR1_OT_lock_bones(_OfBones, bpy.types.Operator):
         last: float,
     ) -> str:
         """Lock."""
+        joints = self.chosen(joints)
         lock(armature, parts_of(joints), first, last)
         return f"Locked {len(joints)} bone{'s' if len(joints) > 1 else ''} {_where(first, last)}"
 
 
-class LSR1_OT_unlock_bones(_OfBones, bpy.types.Operator):
+class LSR1_OT_unlock_bones(_OfLimbs, bpy.types.Operator):
     """Unlock the selected bones at the chosen frames"""
 
     bl_idname = "lsr1.unlock_bones"
@@ -141,7 +155,7 @@ class LSR1_OT_unlock_bones(_OfBones, bpy.types.Operator):
         last: float,
     ) -> str:
         """Unlock."""
-        if not unlock(armature, parts_of(joints), first, last):
+        if not unlock(armature, parts_of(self.chosen(joints)), first, last):
             raise FitError(f"None of the selected bones is locked {_where(first, last)}")
         return f"Unlocked {_where(first, last)}"
 
