@@ -3,7 +3,6 @@
 Usage: demo_in_blender.py ZIP FOLDER, with BLENDER_USER_RESOURCES naming a folder for the installation.
 """
 
-import importlib
 import shutil
 import sys
 import time
@@ -29,12 +28,11 @@ def install(archive: str) -> Path:
     return Path(str(sys.modules[MODULE].__file__)).parent / "assets" / "samples" / "walk"
 
 
-def set_up(sample: Path, folder: Path) -> bpy.types.Object:
+def set_up(sample: Path, folder: Path) -> None:
     """A body, the clip behind the camera, the keypoints of all its frames."""
     clip = folder / "walk.mp4"
     shutil.copy(sample / clip.name, clip)
     bpy.ops.lsr1.add_body()
-    body = bpy.context.active_object
     bpy.ops.lsr1.open_picture(filepath=str(clip))
     scene = bpy.context.scene
     scene.camera.data.lens = FOCAL * scene.camera.data.sensor_width / LONGER_SIDE
@@ -44,28 +42,12 @@ def set_up(sample: Path, folder: Path) -> bpy.types.Object:
         for area in screen.areas:
             if area.type == "VIEW_3D":
                 area.spaces.active.region_3d.view_perspective = "CAMERA"
-    return body
 
 
-def fit_clip(body: bpy.types.Object, keypoints: Path, folder: Path) -> None:
-    """Fit all frames as one problem, key them, and write the motion."""
-    addon, solver = (importlib.import_module(f"{MODULE}.{name}") for name in ("addon", "lsr1_solver"))
-    scene = bpy.context.scene
-    view = addon.fits.picture_view(bpy.context)
-    size = tuple(scene.lsr1.keypoints.size)
-    person = solver.read_keypoints(keypoints, format=FORMAT, image_size=size)[0]
-    person = addon.fits.square_keypoints(view, person)
-    model = addon.armature.rig_of(body).body
-    problem = solver.FitProblem(model, view.camera, person, frame_rate=RATE)
-    *_, state = solver.fit(problem, solver.MINIMIZERS[scene.lsr1.settings.minimizer])
-    pose = state.pose
-    frames = range(scene.lsr1.keypoints.start_frame, scene.lsr1.keypoints.start_frame + len(person))
-    addon.body.set_shape(bpy.context, body, np.asarray(pose.betas)[0])
-    addon.keyframes.insert_keyframes(body, pose, frames, view.to_world)
-    solver.write_amass(folder / "pose.npz", pose, frame_rate=RATE, body=model)
-    print(
-        f"Clip: {len(person)} frames, {state.status.value}, {state.reprojection_percent:.2f} % of the height"
-    )
+def fit_clip(folder: Path) -> None:
+    """Fit all frames as one problem, keyed as a take of its own, and write the motion."""
+    bpy.ops.lsr1.fit_clip()
+    bpy.ops.lsr1.export_amass(filepath=str(folder / "pose.npz"))
 
 
 def draw(folder: Path) -> None:
@@ -101,9 +83,9 @@ def main(archive: str, folder: Path) -> None:
     began = time.perf_counter()
     print(f"Blender {bpy.app.version_string}, without a window")
     sample = install(archive)
-    body = set_up(sample, folder)
+    set_up(sample, folder)
     bpy.ops.lsr1.fit_pose()
-    fit_clip(body, sample / "keypoints", folder)
+    fit_clip(folder)
     draw(folder)
     bpy.ops.wm.save_as_mainfile(filepath=str(folder / "demo.blend"), relative_remap=True)
     print(f"Written to {folder}: demo.blend, demo.png, pose.npz ({time.perf_counter() - began:.0f} s)")
