@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 
 import bpy
@@ -21,6 +22,10 @@ from .timing import exact_rate
 
 # A scene frame and its picture, or None where one had to be passed over on the way.
 Frame = tuple[int, np.ndarray] | None
+# A movie's frame comes late where it is so much of a frame later than its time.
+_LATE = 0.01
+_LONGEST = 2.0  # seconds that a frame may last
+_ASSUMED = 30.0  # frames a second of a movie that doesn't say
 # Steps of 8 bits below which sRGB is a straight line (IEC 61966-2-1).
 _DARK = 0.0031308
 
@@ -79,15 +84,35 @@ def shown_picture(scene: bpy.types.Scene) -> ShownPicture:
         raise FitError(
             f"{path.name} was filmed upright and is shown lying: press Open Picture and choose it again"
         )
-    rate = exact_rate(footage.frame_rate) if footage.frame_rate else None
-    return ShownPicture(
-        str(path), footage.image_size, first, last, numbers[0], True, rate, lambda a, b: _movie(path, a, b)
-    )
+    rate = exact_rate((shown.fps if background.source == "MOVIE_CLIP" else footage.frame_rate) or _ASSUMED)
+
+    def read(begin: int, end: int) -> Iterator[Frame]:
+        return _movie(path, rate, begin, end)
+
+    return ShownPicture(str(path), footage.image_size, first, last, numbers[0], True, rate, read)
 
 
-def _movie(path: Path, first: int, last: int) -> Iterator[Frame]:
-    for found in movie_frames(path, first - 1, last):
-        yield None if found is None else (found[0] + 1, found[1])
+def _movie(path: Path, rate: float, first: int, last: int) -> Iterator[Frame]:
+    """A movie's frames by their numbers, as Blender shows them: at a steady rate, whatever the movie's own.
+
+    Number n is the frame that is there (n - 1) / rate seconds after the first: one that lasts long is shown
+    again, one that comes too soon after another is left out.
+    """
+    image, begins, lasts = None, 1, 1
+    for frame in movie_frames(path):
+        number = 1 + ceil(frame.seconds * rate - _LATE)
+        if image is None:
+            yield None
+        for shown in range(max(begins, first), min(number, last + 1)):
+            if image is not None:
+                yield shown, image
+        if number > last:
+            return
+        begins, lasts = number, max(number - begins, 1)
+        image = frame.image() if number > first - _LONGEST * rate else None
+    for shown in range(max(begins, first), min(begins + lasts, last + 1)):
+        if image is not None:
+            yield shown, image
 
 
 def _sequence(path: Path, size: tuple[int, int]) -> Callable[[int, int], Iterator[Frame]]:

@@ -59,7 +59,7 @@ class Footage:
         than the first.
         """
         if self.pictures is None:
-            yield from (frame for frame in movie_frames(self.path, start, stop) if frame is not None)
+            yield from _movie_images(self.path, start, stop)
             return
         for number, path in self.pictures[start:stop]:
             image = read_picture(path)
@@ -115,6 +115,15 @@ def read_picture(path: Path) -> np.ndarray:
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
+def _movie_images(path: Path, start: int, stop: int | None) -> Iterator[tuple[int, np.ndarray]]:
+    for frame in movie_frames(path):
+        if stop is not None and frame.number >= stop:
+            return
+        image = frame.image() if frame.number >= start else None
+        if image is not None:
+            yield frame.number, image
+
+
 def _opened(path: Path) -> cv2.VideoCapture:
     import cv2
 
@@ -139,25 +148,31 @@ def _open_movie(path: Path) -> Footage:
     return Footage(path, _size(image), length, rate if np.isfinite(rate) and rate > 0 else None)
 
 
-def movie_frames(path: Path, start: int, stop: int | None = None) -> Iterator[tuple[int, np.ndarray] | None]:
-    """The frames of a movie from ``start`` to before ``stop``, as ``Footage.frames`` gives them.
+@dataclass(frozen=True, eq=False)
+class MovieFrame:
+    """A frame of a movie that is being read: ``number`` from 0, shown ``seconds`` after the first."""
 
-    None for each frame on the way to the first: a movie is read from its beginning, and who asks may stop.
-    """
+    number: int
+    seconds: float
+    _capture: cv2.VideoCapture
+
+    def image(self) -> np.ndarray | None:
+        """[H, W, 3] uint8 RGB, before the next frame is asked for; None where it is damaged."""
+        import cv2
+
+        found, image = self._capture.retrieve()
+        return cv2.cvtColor(image, cv2.COLOR_BGR2RGB) if found else None
+
+
+def movie_frames(path: Path) -> Iterator[MovieFrame]:
+    """The frames of a movie, from its beginning: what OpenCV seeks is not always the frame asked for."""
     import cv2
 
     capture = _opened(path)
     try:
         number = 0
-        # Read from the beginning: what OpenCV seeks is not always the frame that was asked for.
-        while (stop is None or number < stop) and capture.grab():
-            if number >= start:
-                found, image = capture.retrieve()
-                if not found:
-                    return
-                yield number, cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-            else:
-                yield None
+        while capture.grab():
+            yield MovieFrame(number, float(capture.get(cv2.CAP_PROP_POS_MSEC)) / 1000, capture)
             number += 1
     finally:
         capture.release()

@@ -1,5 +1,6 @@
 """People are detected in what is shown, at the frame where it is shown; what was placed by hand stays."""
 
+import struct
 import sys
 from pathlib import Path
 
@@ -165,6 +166,60 @@ def test_a_turned_movie_is_upright(tmp_path: Path) -> None:
     picture_behind(scene).rotation += np.pi / 2
     with pytest.raises(FitError, match="shown lying"):
         shown_picture.shown_picture(scene)
+
+
+def boxes(data: bytes) -> list[tuple[bytes, bytes]]:
+    """The kinds and contents of an MP4's boxes."""
+    found, at = [], 0
+    while at < len(data):
+        size, kind = struct.unpack_from(">I4s", data, at)
+        found.append((kind, data[at + 8 : at + size]))
+        at += size
+    return found
+
+
+def with_durations(data: bytes, runs: list[tuple[int, int]]) -> bytes:
+    """A movie of OpenCV's with other durations: runs of frames, and times as long as they were."""
+    out, longer = b"", sum(count * factor for count, factor in runs) / sum(count for count, _ in runs)
+    for kind, content in boxes(data):
+        if kind in (b"moov", b"trak", b"edts", b"mdia", b"minf", b"stbl"):
+            content = with_durations(content, runs)
+        elif kind == b"stts":
+            (_, _, each) = struct.unpack_from(">III", content, 4)
+            table = [struct.pack(">II", count, factor * each) for count, factor in runs]
+            content = content[:4] + struct.pack(">I", len(runs)) + b"".join(table)
+        elif kind in _DURATION_AT:
+            at = _DURATION_AT[kind]
+            (duration,) = struct.unpack_from(">I", content, at)
+            content = content[:at] + struct.pack(">I", round(duration * longer)) + content[at + 4 :]
+        out += struct.pack(">I4s", len(content) + 8, kind) + content
+    return out
+
+
+# Where a box of version 0 has its duration (ISO/IEC 14496-12).
+_DURATION_AT = {b"mvhd": 16, b"mdhd": 16, b"tkhd": 20, b"elst": 8}
+
+
+def test_a_phones_rate_varies_and_blender_shows_it_at_a_steady_one(tmp_path: Path) -> None:
+    """What Blender renders of it (4.2, 5.0 and 5.2 agree): frames that last twice as long are there twice."""
+    import cv2
+
+    path = tmp_path / "varies.mp4"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 30.0, (64, 64))
+    for grey in range(20, 220, 5):
+        writer.write(np.full((64, 64, 3), grey, dtype=np.uint8))
+    writer.release()
+    path.write_bytes(with_durations(path.read_bytes(), [(15, 1), (10, 2), (15, 1)]))
+    pictures.open_picture(bpy.context, str(path))
+    scene = bpy.context.scene
+    picture = shown_picture.shown_picture(scene)
+    assert (picture.first, picture.last, picture.frame_rate) == (1, 50, 30.0)
+    wanted = [*range(15), *np.repeat(np.arange(15, 25), 2).tolist(), *range(25, 40)]
+    own = [image.mean() for _, image in open_footage(path).frames()]
+    for begin, end in ((1, 50), (14, 20), (33, 50)):
+        found = read(scene, begin, end)
+        assert list(found) == list(range(begin, end + 1))
+        assert [own.index(image.mean()) for image in found.values()] == wanted[begin - 1 : end]
 
 
 def test_points_placed_by_hand_win_and_detection_fills_the_rest() -> None:
