@@ -90,7 +90,7 @@ class Lens:
         rows = np.moveaxis(rows, 2, 0)
         return rows if self.turn is None else rows @ np.moveaxis(self.turn, -1, 0)[:, None]
 
-    def frames(self, index: np.ndarray) -> Lens:
+    def frames(self, index: np.ndarray | slice) -> Lens:
         """Some frames alone."""
         turn = None if self.turn is None else self.turn[..., index]
         eye = None if self.eye is None else self.eye[..., index]
@@ -112,6 +112,10 @@ class Anchors:
         apart = points - self.place
         force = self.weight[:, None] * apart
         return 0.5 * np.einsum("pct,pct->t", force, apart), force
+
+    def frames(self, index: slice) -> Anchors:
+        """Some frames alone."""
+        return Anchors(self.place[..., index], self.weight[:, index])
 
 
 @dataclass(frozen=True, eq=False)

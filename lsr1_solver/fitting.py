@@ -23,6 +23,7 @@ from .problem import PARTS, SHAPE, FitProblem
 from .quasi_newton import LBFGS, SR1
 from .refine import with_parts
 from .starts import YAWS, initializer_start, start_at, yaw_starts
+from .threads import one_blas_thread
 from .view import PersonView, person_view
 
 # Steps that every yaw gets before the lowest energy is chosen.
@@ -78,6 +79,22 @@ def fit(
 
     Raises FitError where something is fixed but no initial pose says at what value.
     """
+    states = _states(problem, minimizer, initial, one_shape, max_iterations)
+    while True:
+        with one_blas_thread():
+            state = next(states, None)
+        if state is None:
+            return
+        yield state
+
+
+def _states(
+    problem: FitProblem,
+    minimizer: Minimizer[State] | None,
+    initial: BodyPose | None,
+    one_shape: bool,
+    max_iterations: int,
+) -> Generator[FitState, None, None]:
     # Cast: the stages hand a minimizer its own states back.
     chosen = cast("Minimizer[MinimizerState]", minimizer or MINIMIZERS["lsr1"])
     stages = _Stages(chosen, max_iterations)

@@ -10,7 +10,7 @@ from tests.shared import REPOSITORY
 
 SOLVER = sorted((REPOSITORY / "lsr1_solver").rglob("*.py"))
 # What the solver may import from outside: the rest of Python's own library is free.
-RUN_TIME = {"numpy", "array_api_compat"}
+RUN_TIME = {"numpy", "array_api_compat", "threadpoolctl"}
 TRAINING = {*RUN_TIME, "torch"}
 FORBIDDEN = {"bpy", "bpy_extras", "mathutils", "addon", "scipy", "smplx", "chumpy"}
 

@@ -48,7 +48,7 @@ def install(archive: str) -> None:
     """Install the zip from its file and switch it on."""
     bpy.ops.extensions.package_install_files(filepath=archive, repo="user_default", enable_on_install=True)
     assert enabled(), "the extension was refused"
-    for name in ("array_api_compat", "cv2"):
+    for name in ("array_api_compat", "threadpoolctl", "cv2"):
         bundled = importlib.import_module(name)
         assert str(RESOURCES) in str(bundled.__file__), f"the solver runs on somebody else's {name}"
 
