@@ -135,14 +135,18 @@ def test_a_person_at_the_edge_is_the_same_person() -> None:
     roll = aside.turn @ turn @ np.swapaxes(ahead.turn, 1, 2)
     assert np.allclose(roll[:, 2], [0, 0, 1], atol=1e-9)
     assert np.allclose(aside.target, ahead.target @ np.swapaxes(roll[:, :2, :2], 1, 2), atol=1e-9)
+    seen, turned = (posed_joints(BODY, fit_pose(problem(p)).pose) for p in (points, points @ turn.T))
+    assert np.linalg.norm(seen @ turn.T - turned, axis=-1).max() < 5e-3
 
 
-def test_a_frame_does_not_feel_its_batch() -> None:
+@pytest.mark.parametrize("name", ["lsr1", "lm", "adam"])
+def test_a_frame_does_not_feel_its_batch(name: str) -> None:
+    """Only by rounding, which those that converge don't amplify."""
     _, points = random_poses(20)
-    together = fit_pose(problem(points))
+    together = fit_pose(problem(points), MINIMIZERS[name])
     for b in (0, 7, 19):
-        alone = fit_pose(problem(points[b : b + 1]))
-        assert np.abs(posed_joints(BODY, alone.pose) - posed_joints(BODY, together.pose)[b]).max() < 1e-3
+        alone = fit_pose(problem(points[b : b + 1]), MINIMIZERS[name])
+        assert np.abs(posed_joints(BODY, alone.pose) - posed_joints(BODY, together.pose)[b]).max() < 1e-5
 
 
 def test_two_runs_give_the_same_bits_and_nothing_is_written_to() -> None:
