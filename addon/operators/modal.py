@@ -29,6 +29,9 @@ class InSlices:
 
     # Seconds of work between two of Blender's events.
     time_slice = 0.015
+    # Seconds of work before Blender's events have their first turn. What is done by then never counts as
+    # running: a button that goes grey while the mouse is over it stays so until the mouse has left it.
+    patience = 0.0
     # Kinds of editors to draw again beside the 3D views.
     shown_in: tuple[str, ...] = ()
     cancelled = "Cancelled: everything is as it was"
@@ -80,6 +83,11 @@ class InSlices:
         """Begin, and go on with every tick. ``is_modal``: Blender's events come in already."""
         if not self._began(context):
             return {"CANCELLED"}
+        try:
+            if self.patience and not self._work(context, self.patience):
+                return self.end(context)
+        except FitError as error:
+            return self._fail(context, error)
         self._timer = context.window_manager.event_timer_add(TICK, window=context.window)
         if not is_modal:
             context.window_manager.modal_handler_add(self)
@@ -94,13 +102,11 @@ class InSlices:
             if event.type != "TIMER":
                 passed = event.type in PASSED_ON or (event.type == "LEFTMOUSE" and over_panel(context, event))
                 return {"PASS_THROUGH"} if passed else {"RUNNING_MODAL"}
-            deadline = time.perf_counter() + self.time_slice
-            while self.step(context):
-                if time.perf_counter() > deadline:
-                    self.show(context)
-                    redraw(context, *self.shown_in)
-                    return {"RUNNING_MODAL"}
-            return self.end(context)
+            if not self._work(context, self.time_slice):
+                return self.end(context)
+            self.show(context)
+            redraw(context, *self.shown_in)
+            return {"RUNNING_MODAL"}
         except FitError as error:
             return self._fail(context, error)
 
@@ -116,6 +122,14 @@ class InSlices:
         self.finish(context)
         redraw(context, *self.shown_in)
         return {"FINISHED"}
+
+    def _work(self, context: bpy.types.Context, seconds: float) -> bool:
+        """So many seconds of work; False when there is none left."""
+        deadline = time.perf_counter() + seconds
+        while self.step(context):
+            if time.perf_counter() > deadline:
+                return True
+        return False
 
     def _began(self, context: bpy.types.Context) -> bool:
         try:

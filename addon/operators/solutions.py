@@ -22,6 +22,7 @@ class _Chooses(InSlices):
     """A search, where what is kept does not answer it already, and the next of the poses on the bones."""
 
     shown_in = SHOW_TIME
+    patience = 1.0
     cancelled = "Search cancelled: everything is as it was"
 
     _search: Search

@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import bpy
@@ -110,8 +110,8 @@ def key(kind: str, *, ctrl: bool = False) -> Iterator[float]:
     yield REDRAW
 
 
-def press(operator: str) -> Iterator[float]:
-    """Look for the button of an operator ("lsr1.fit_pose") in the sidebar and click it."""
+def press(operator: str) -> Generator[float, None, tuple[int, int]]:
+    """Look for the button of an operator ("lsr1.fit_pose") in the sidebar and click it. Returns its place."""
     window, area = view()
     region = region_of(area, "UI")
     x = region.x + region.width // 2 - 10
@@ -121,7 +121,7 @@ def press(operator: str) -> Iterator[float]:
         command = command_under_mouse(window, area, region)
         if command.startswith(f"bpy.ops.{operator}("):
             yield from click(x, y)
-            return
+            return x, y
         seen.add(command)
     raise LookupError(f"no button of {operator} in the sidebar, but {sorted(seen)}")
 
