@@ -9,6 +9,7 @@ section 4), pooled; with untrained (zero) weights this *is* L-BFGS.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
@@ -26,6 +27,8 @@ LARGEST_LOG_STEP = 1.0
 # Frequencies, as shares of the highest, at which a kind of unknown is parted: drift, motion, tremor.
 PARTINGS = (0.04, 0.2)
 FEATURES = 10
+# Of the frequencies of a part as many as this, or up to twice as many, are looked at.
+SAMPLED_FREQUENCIES = 48
 # A trial point that raises the energy shortens the next step to this; success lengthens it again.
 SHRINK, GROWTH = 0.3, 3.0
 # A pair says nothing about curvature when it is this close to orthogonal (Nocedal & Wright 2006, eq. 6.26).
@@ -62,19 +65,26 @@ class Kinds:
         return (0, *inner, self.frames)
 
     def dots(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        """The products of two vectors, kind by kind. -> [n, 4]: three parts, and the shape in every row."""
+        """The products of two vectors, kind by kind. -> [n, 4]: three parts, and the shape in every row.
+
+        Of long parts every so many-th frequency stands for its neighbours.
+        """
         count = self.unknowns * self.frames
         rows_a, rows_b = (v[:count].reshape(self.unknowns, self.frames) for v in (a, b))
-        parts = np.add.reduceat(rows_a * rows_b, self.edges[:-1], axis=1)
-        shape = np.full((self.unknowns, 1), a[count:] @ b[count:])
-        return np.concatenate([parts, shape], axis=1).astype(np.float64)
+        products = np.empty((self.unknowns, 4))
+        for part, (i, j) in enumerate(itertools.pairwise(self.edges)):
+            every = max(1, (j - i) // SAMPLED_FREQUENCIES)
+            products[:, part] = np.einsum("ij,ij->i", rows_a[:, i:j:every], rows_b[:, i:j:every])
+            products[:, part] *= (j - i) / max(1, len(range(i, j, every)))
+        products[:, 3] = a[count:] @ b[count:]
+        return products
 
     def scaled(self, v: np.ndarray, factor: np.ndarray) -> np.ndarray:
         """A vector times a factor for each kind; ``factor`` [n, 4]."""
         count = self.unknowns * self.frames
         out = v.copy()
         rows = out[:count].reshape(self.unknowns, self.frames)
-        for part, (i, j) in enumerate(zip(self.edges[:-1], self.edges[1:], strict=True)):
+        for part, (i, j) in enumerate(itertools.pairwise(self.edges)):
             rows[:, i:j] *= factor[:, part, None].astype(v.dtype)
         out[count:] *= v.dtype.type(factor[:, 3].mean())
         return out

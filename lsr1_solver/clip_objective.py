@@ -24,7 +24,7 @@ import numpy as np
 
 from .clip_chain import ClipChain, PosedClip
 from .clip_model import ClipModel
-from .clip_terms import Anchors, Kept, Lens, Temporal, total
+from .clip_terms import Anchors, Kept, Lens, Spatial, Temporal, total
 from .limits import SOFTNESS
 from .threads import side_by_side
 
@@ -53,6 +53,7 @@ class ClipObjective:
     shape_weight: float
     anchors: Anchors | None = None
     kept: Kept | None = None
+    spatial: Spatial | None = None
 
     @property
     def unknowns(self) -> int:
@@ -111,6 +112,7 @@ class ClipObjective:
                 self.chain.frames(part),
                 self.lens.frames(part),
                 None if self.anchors is None else self.anchors.frames(part),
+                None if self.spatial is None else self.spatial.frames(part),
                 self.limit_weight[part],
             )
             for part in (slice(*ends) for ends in itertools.pairwise(edges))
@@ -154,6 +156,12 @@ class ClipObjective:
         lean = np.sqrt(self.limit_weight[frames]) / SOFTNESS
         rows = [by_x, lean[:, None, None] * posed.limit_rows()]
         shape_rows = [by_betas, np.zeros((len(frames), rows[1].shape[1], len(self.betas)), dtype=x.dtype)]
+        if self.spatial is not None:
+            spatial = self.spatial.frames(frames)
+            axes = np.broadcast_to(np.eye(3, dtype=x.dtype), (len(frames), count, 3, 3))
+            more, more_betas = posed.row_jacobian(axes, slice(count))
+            rows.append(spatial.rows(more))
+            shape_rows.append(spatial.rows(more_betas))
         if self.anchors is not None:
             scale = np.sqrt(self.anchors.weight[:, frames].T)[..., None, None]
             more, more_betas = posed.row_jacobian(scale * np.eye(3, dtype=x.dtype), slice(count, None))
@@ -168,7 +176,9 @@ class ClipObjective:
     def single(self) -> ClipObjective:
         """The same clip in single precision."""
         kept = None if self.kept is None else _single(self.kept)
-        return replace(_single(self), lens=_single(self.lens), temporal=_single(self.temporal), kept=kept)
+        spatial = None if self.spatial is None else _single(self.spatial)
+        lens, temporal = _single(self.lens), _single(self.temporal)
+        return replace(_single(self), lens=lens, temporal=temporal, kept=kept, spatial=spatial)
 
     def with_fixed_shape(self) -> ClipObjective:
         """The same clip with its shape as it is."""
@@ -192,6 +202,7 @@ class _Frames:
     chain: ClipChain
     lens: Lens
     anchors: Anchors | None
+    spatial: Spatial | None
     limit_weight: np.ndarray
 
     def energy_and_gradient(self, x: np.ndarray, betas: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
@@ -201,6 +212,9 @@ class _Frames:
         energy, on_keypoints = self.lens.energy_and_force(posed.points[:count])
         force = np.zeros_like(posed.points)
         force[:count] = on_keypoints
+        if self.spatial is not None:
+            more, in_space = self.spatial.energy_and_force(posed.points[:count])
+            energy, force[:count] = energy + more, force[:count] + in_space
         if self.anchors is not None:
             more, force[count:] = self.anchors.energy_and_force(posed.points[count:])
             energy = energy + more
@@ -209,7 +223,7 @@ class _Frames:
         return whole, *posed.pull_back(force, self.limit_weight * limits / SOFTNESS)
 
 
-Part = TypeVar("Part", ClipObjective, Lens, Temporal, Kept)
+Part = TypeVar("Part", ClipObjective, Lens, Temporal, Kept, Spatial)
 
 
 def _single(part: Part) -> Part:

@@ -15,7 +15,7 @@ from .clip_chain import clip_chain
 from .clip_initializer import load_clip_initializer
 from .clip_motion import COMMON_RATE, FEET, ClipMotion, clip_axes, low_pass, motion_of, smooth_rotations
 from .clip_objective import ClipObjective
-from .clip_terms import Anchors, Kept, Lens, Temporal
+from .clip_terms import Anchors, Kept, Lens, Spatial, Temporal
 from .cosine_transform import cosine_transform, inverse_cosine_transform
 from .kinematics import BETAS_START, PELVIS, ROTATION_SIZE, keypoint_chain
 from .motion_prior import MotionPrior, load_motion_prior
@@ -122,6 +122,7 @@ def clip_problem(view: PersonView, reading: ClipMotion, motion: MotionPrior | No
         weights.prior * SHAPE_WEIGHT,
         anchors=_pinned(view, duration),
         kept=_kept(view, mean, root, free, inward),
+        spatial=_spatial(view, DATA_WEIGHT * duration),
     ).single()
     y = _smoothed(prior + temporal.path, temporal, START_TRUST * duration) - temporal.path
     start = objective.join(y, np.zeros(len(reading.betas))).astype(np.float32)
@@ -231,6 +232,15 @@ def _lens(view: PersonView, reading: ClipMotion, weight: float) -> Lens:
         0.01 * view.height / np.maximum(depth, NEAREST_START),
         DELTA,
     )
+
+
+def _spatial(view: PersonView, weight: float) -> Spatial | None:
+    """The problem's 3D keypoints, of whose error neighbouring frames have as much in common as in 2D."""
+    points, precision = view.points_3d(np.arange(len(view.turn)))
+    if points is None or precision is None:
+        return None
+    back, _ = clip_axes(view)
+    return Spatial(np.moveaxis(points @ np.swapaxes(back, -1, -2), 0, -1), weight * precision.T)
 
 
 def _smoothed(y: np.ndarray, temporal: Temporal, trust: float) -> np.ndarray:

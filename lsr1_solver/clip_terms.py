@@ -98,6 +98,39 @@ class Lens:
 
 
 @dataclass(frozen=True, eq=False)
+class Spatial:
+    """3D keypoints, of which the shape counts, not the place.
+
+    ``target`` [K, 3, T] metres in the clip's axes, ``weight`` [K, T] in 1/metres^2, 0 where there is none.
+    """
+
+    target: np.ndarray
+    weight: np.ndarray
+
+    def energy_and_force(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """[T], and the gradient at the points [K, 3, T]: forces about their centre, which sum to nothing."""
+        apart = points - self.target
+        force = self.weight[:, None] * (apart - self._centre(apart))
+        return 0.5 * np.einsum("kct,kct->t", force, apart), force
+
+    def rows(self, jacobian: np.ndarray) -> np.ndarray:
+        """The weighted residuals' Jacobian [T, 3 K, n] from that of the points [T, 3 K, n]."""
+        by_point = np.moveaxis(jacobian.reshape(len(jacobian), *self.target.shape[:2], -1), 0, -1)
+        flat = by_point.reshape(len(by_point), -1, by_point.shape[-1])
+        centred = np.sqrt(self.weight)[:, None] * (flat - self._centre(flat))
+        return np.moveaxis(centred.reshape(by_point.shape), -1, 0).reshape(jacobian.shape)
+
+    def _centre(self, values: np.ndarray) -> np.ndarray:
+        """The weighted mean over the keypoints. [K, R, T] -> [R, T]."""
+        whole = np.maximum(self.weight.sum(axis=0), 1e-12)
+        return np.einsum("kt,krt->rt", self.weight, values) / whole
+
+    def frames(self, index: np.ndarray | slice) -> Spatial:
+        """Some frames alone."""
+        return Spatial(self.target[..., index], self.weight[:, index])
+
+
+@dataclass(frozen=True, eq=False)
 class Anchors:
     """Where P points of the chain, its last ones, shall be.
 

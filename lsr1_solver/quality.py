@@ -8,6 +8,8 @@ from functools import partial
 
 import numpy as np
 
+from .clip_motion import COMMON_RATE
+
 # Mean error in % of the person's height. Of test poses with 1 % noise 99 in 100 stay below; those above are
 # twice as far from the truth. A worse detector's usual error is allowed for: so many times the clip's median.
 DISAGREES, USUAL_ERROR = 1.5, 2.0
@@ -25,8 +27,6 @@ FASTEST, JUMPS, JUMP_TIME = 15.0, 300.0, 1 / 30
 BRIDGED, BRIDGED_SECOND, EXCHANGED, CUT = 1.5, 2.0, 1.2, 0.1
 # Nothing is so bad that it hides how bad the rest is.
 WORST = 5.0
-# The rate that is assumed where none is given, for the bridged seconds alone.
-COMMON_RATE = 30.0
 
 
 @dataclass(frozen=True, eq=False)

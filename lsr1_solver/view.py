@@ -148,7 +148,7 @@ class PersonView:
         offset = start.spread * mean
         offset[:, PELVIS] += start.pelvis
         offset[:, BETAS_START:] += start.betas
-        points_3d, confidence_3d = self._points_3d(start.frames)
+        points_3d, confidence_3d = self.points_3d(start.frames)
         objective = Objective(
             chain=self.chain,
             centre=start.centre,
@@ -184,7 +184,7 @@ class PersonView:
         pins, turn = self.problem.pins.frames(frames), self.turn[frames]
         return pins.turned(turn, self.problem.body, self.chain.shape_count)
 
-    def _points_3d(self, frames: np.ndarray) -> tuple[np.ndarray | None, np.ndarray | None]:
+    def points_3d(self, frames: np.ndarray) -> tuple[np.ndarray | None, np.ndarray | None]:
         """3D keypoints in the virtual camera's axes and their weights 1/sigma^2, where there are any."""
         points = self.problem.keypoints_3d
         if points is None:

@@ -43,6 +43,22 @@ def test_time_takes_the_tremor_and_part_of_the_error() -> None:
     assert error(tied) < error(each)
 
 
+def test_3d_keypoints_tell_depth_wherever_their_origin_is() -> None:
+    pose, points = motion(FRAMES)
+    truth, asked = posed_joints(BODY, pose), clip(points, noise=4.0)
+    shaken = points + 0.01 * np.random.default_rng(1).normal(size=points.shape)
+    where = np.random.default_rng(2).normal(size=(FRAMES, 1, 3))
+    shaken[:, 3] = np.nan
+
+    def error(problem: FitProblem) -> float:
+        path = joints(fit_pose(problem))
+        return float(np.linalg.norm((path - path[:, :1]) - (truth - truth[:, :1]), axis=-1).mean())
+
+    told = error(replace(asked, keypoints_3d=shaken + where))
+    assert told < 0.4 * error(asked)
+    assert told < 0.02
+
+
 def test_a_clip_has_one_shape_and_says_when_it_is_done() -> None:
     _, problem = noisy()
     state = fit_pose(problem)

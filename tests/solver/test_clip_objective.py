@@ -13,7 +13,7 @@ from lsr1_solver.clip_model import ClipModel
 from lsr1_solver.clip_motion import read_clip
 from lsr1_solver.clip_objective import ClipObjective
 from lsr1_solver.clip_problem import clip_problem
-from lsr1_solver.clip_terms import Anchors, Kept, Lens, Temporal
+from lsr1_solver.clip_terms import Anchors, Kept, Lens, Spatial, Temporal
 from lsr1_solver.cosine_transform import cosine_transform, inverse_cosine_transform
 from lsr1_solver.kinematics import keypoint_chain, pose_chain, pull_back, row_jacobian
 from lsr1_solver.limits import SOFTNESS, limit_residual
@@ -69,8 +69,14 @@ def variants() -> dict[str, ClipObjective]:
         free,
         np.linalg.inv(objective.basis[free]),
     )
+    keypoints, _, frames = objective.lens.target.shape
+    spatial = Spatial(
+        rng.normal(size=(keypoints, 3, frames)),
+        np.where(rng.uniform(size=(keypoints, frames)) < 0.3, 0.0, 100.0),
+    )
     return {
         "plain": objective,
+        "3D keypoints": replace(objective, spatial=spatial),
         "moving camera": replace(objective, lens=moving),
         "standing feet": replace(objective, anchors=anchors),
         "parts kept": replace(objective, kept=kept),
@@ -118,7 +124,7 @@ def test_the_gradient_is_that_of_the_energy(name: str) -> None:
         np.testing.assert_allclose(np.sum(gradient * d), numeric[0] / (2 * h), rtol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["plain", "moving camera", "standing feet"])
+@pytest.mark.parametrize("name", ["plain", "moving camera", "standing feet", "3D keypoints"])
 def test_the_jacobian_is_that_of_the_residuals(name: str) -> None:
     """Near its model's point the robust energy falls as the reweighted squares do."""
     objective, (_, z) = variants()[name], small_clip()
