@@ -12,6 +12,7 @@ from . import (
     refine_panel,
     refine_properties,
     shape_follower,
+    unkeyed_pose,
 )
 from .operators import body as body_buttons
 from .operators import (
@@ -116,12 +117,14 @@ def register() -> None:
     for owner, name, group in POINTERS:
         setattr(owner, name, bpy.props.PointerProperty(type=group))
     shape_follower.register()
+    unkeyed_pose.register()
     overlay.register()
 
 
 def unregister() -> None:
     """The mirror of ``register``."""
     overlay.unregister()
+    unkeyed_pose.unregister()
     shape_follower.unregister()
     for owner, name, _ in reversed(POINTERS):
         delattr(owner, name)
