@@ -12,6 +12,7 @@ from ..keypoint_store import has_keypoints
 from ..rig import target
 
 NO_BODY = "There is no body: press Add Body, or select an SMPL armature"
+RUNNING = "Something is running: wait, or cancel it with Esc"
 
 
 @contextmanager
@@ -32,7 +33,7 @@ def sentence(error: FitError) -> str:
 def is_idle(cls: type[bpy.types.Operator], context: bpy.types.Context) -> bool:
     """Whether nothing is being fitted; says so where it is."""
     if context.scene.lsr1.result.is_running:
-        cls.poll_message_set("Something is running: wait, or cancel it with Esc")
+        cls.poll_message_set(RUNNING)
         return False
     return True
 

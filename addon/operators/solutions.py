@@ -14,7 +14,7 @@ from ..refine_properties import LIMB_ITEMS
 from ..solution_store import in_words
 from ..solutions import Search, begun, flip_search, keep_found, show, solution_search, why_anew
 from .clip import SHOW_TIME
-from .common import body_there, is_idle, keypoints_there, out_of_edit_modes, target
+from .common import RUNNING, body_there, keypoints_there, out_of_edit_modes, target
 from .modal import InSlices
 
 
@@ -33,12 +33,9 @@ class _Chooses(InSlices):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        """With a body and keypoints, outside the modes that edit."""
+        """With a body and keypoints, outside the modes that edit; while something runs, too (see below)."""
         return (
-            is_idle(cls, context)
-            and body_there(cls, context)
-            and keypoints_there(cls, context)
-            and out_of_edit_modes(cls, context)
+            body_there(cls, context) and keypoints_there(cls, context) and out_of_edit_modes(cls, context)
         )
 
     def asked(self, context: bpy.types.Context, armature: bpy.types.Object) -> Search:
@@ -50,7 +47,12 @@ class _Chooses(InSlices):
         return (held.shown + 1) % len(held.found)
 
     def begin(self, context: bpy.types.Context) -> None:
-        """Look whether what is kept is still an answer."""
+        """Look whether what is kept is still an answer. FitError while something runs.
+
+        Were that for ``poll``, the button would go grey under the mouse, and stay so for the next click.
+        """
+        if context.scene.lsr1.result.is_running:
+            raise FitError(RUNNING)
         armature = target(context)
         self._armature, self._states, self._found = armature.name, iter(()), None
         self._search = self.asked(context, armature)

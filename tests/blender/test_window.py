@@ -68,3 +68,7 @@ def test_copy_to_another_rig(extension_zip: str, tmp_path: Path) -> None:
 
 def test_drag_joints_and_see_unsure_depths(extension_zip: str, tmp_path: Path) -> None:
     in_window("reaching.py", extension_zip, tmp_path)
+
+
+def test_flip_a_limb_and_walk_through_solutions(extension_zip: str, tmp_path: Path) -> None:
+    in_window("choosing.py", extension_zip, tmp_path)

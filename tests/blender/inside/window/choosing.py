@@ -1,0 +1,139 @@
+"""Runs inside Blender's window: a limb's depth is flipped, and the other solutions are walked through."""
+
+import sys
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+import bpy
+
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
+
+from hands import (
+    HOVER,
+    REDRAW,
+    SAMPLE,
+    ZIP,
+    bones,
+    choose_file,
+    drive,
+    key,
+    move,
+    open_tab,
+    picture,
+    press,
+    scroll_to_end,
+    view,
+)
+from install import install
+
+
+def held() -> bpy.types.PropertyGroup:
+    """What the body keeps to choose from."""
+    body = next(thing for thing in bpy.data.objects if thing.type == "ARMATURE")
+    return body.lsr1_body.solutions
+
+
+def until_idle() -> Iterator[float]:
+    """Wait for the end of what runs, and see it."""
+    for _ in range(200):
+        yield REDRAW
+        if not bpy.context.scene.lsr1.result.is_running:
+            yield REDRAW
+            return
+    raise AssertionError("it does not end")
+
+
+def click_again(x: int, y: int) -> Iterator[float]:
+    """Click where the mouse is already."""
+    window, _ = view()
+    for value in ("PRESS", "RELEASE"):
+        window.event_simulate(type="LEFTMOUSE", value=value, x=x, y=y)
+        yield HOVER
+    yield REDRAW
+
+
+def open_panel() -> None:
+    """The panel open, at the end of the sidebar, so that its buttons can be shown."""
+    panel = bpy.types.LSR1_PT_refine
+    bpy.utils.unregister_class(panel)
+    panel.bl_options, panel.bl_parent_id = set(), ""
+    bpy.utils.register_class(panel)
+
+
+def prepared() -> Iterator[float]:
+    """The sample's movie and keypoints, one frame fitted."""
+    install(ZIP)
+    bpy.data.objects.remove(bpy.data.objects["Cube"])
+    yield from open_tab("LSR1")
+    yield from press("lsr1.open_picture")
+    yield from choose_file(SAMPLE / "walk.mp4")
+    yield from press("lsr1.import_keypoints")
+    yield from choose_file(SAMPLE / "keypoints" / "cam02.0000.json", format="BODY_25B", whole_folder=True)
+    scene = bpy.context.scene
+    scene.camera.data.lens = 1674 * 36 / 1920  # focal length and longer side in pixels
+    yield from press("lsr1.add_body")
+    scene.frame_set(30)
+    yield from press("lsr1.fit_pose")
+    yield from until_idle()
+    yield from key("NUMPAD_0")
+    open_panel()
+    yield REDRAW
+    yield from scroll_to_end()
+    bpy.ops.ed.undo_push(message="What the driver set")
+
+
+def flipped() -> Iterator[float]:
+    """Two clicks on Right Arm, which is found first, show two twins; two undos bring the fit back."""
+    before = bones()
+    picture("choosing_fit")
+    place = yield from found("lsr1.flip_limb")
+    yield from until_idle()
+    assert held().limb == "right_arm" and held().shown == 1
+    first = bones()
+    assert first != before
+    yield REDRAW
+    picture("choosing_flipped")
+    # The mouse need not move between two clicks.
+    yield from click_again(*place)
+    yield from until_idle()
+    assert held().shown == 2 and bones() != first
+    yield from key("Z", ctrl=True)
+    assert bones() == first
+    yield from key("Z", ctrl=True)
+    assert bones() == before and not held().found
+
+
+def walked() -> Iterator[float]:
+    """Three clicks show three solutions; one undo brings the fit back."""
+    before, seen = bones(), []
+    for count in range(3):
+        if count < 2:
+            # A search that takes its time changes what the panels above show, and with it where this one is.
+            place = yield from found("lsr1.other_solutions")
+        else:
+            yield from click_again(*place)
+        yield from until_idle()
+        seen.append(bones())
+        assert bones() != before and seen.count(bones()) == 1
+        picture(f"choosing_{len(seen)}")
+    assert held().found[held().shown].energy > held().found[0].energy
+    yield from key("Z", ctrl=True)
+    assert bones() == before, "one undo does not bring the fit back"
+
+
+def found(operator: str) -> Generator[float, None, tuple[int, int]]:
+    """Press a button once the sidebar has come to rest. Returns its place."""
+    for _ in range(2):
+        yield from scroll_to_end()
+        yield from move(300, 300)
+        yield REDRAW
+    return (yield from press(operator))
+
+
+def steps() -> Iterator[float]:
+    for step in (prepared, flipped, walked):
+        print(step.__name__, flush=True)
+        yield from step()
+
+
+drive(steps())
