@@ -110,11 +110,13 @@ def key(kind: str, *, ctrl: bool = False) -> Iterator[float]:
     yield REDRAW
 
 
-def press(operator: str) -> Generator[float, None, tuple[int, int]]:
-    """Look for the button of an operator ("lsr1.fit_pose") in the sidebar and click it. Returns its place."""
+def press(operator: str, *, across: float = 0.46) -> Generator[float, None, tuple[int, int]]:
+    """Look for the button of an operator ("lsr1.fit_pose") in the sidebar, so far ``across`` it, and click
+    it. Returns its place.
+    """
     window, area = view()
     region = region_of(area, "UI")
-    x = region.x + region.width // 2 - 10
+    x = region.x + round(across * region.width)
     seen = set()
     for y in range(region.y + region.height - ROW, region.y, -ROW):
         yield from move(x, y)
