@@ -1,14 +1,17 @@
 """The detector's arithmetic on small tensors, and pictures that come turned."""
 
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from lsr1_solver.detector.landmarks import refined
+from lsr1_solver.detector.following import Chain
+from lsr1_solver.detector.landmarks import Landmarks, refined
 from lsr1_solver.detector.people import SIZE, Candidates, anchors, blended, decoded, overlap
 from lsr1_solver.detector.region import Region, region_of_box, region_of_pair, tiles, whole
+from lsr1_solver.keypoint_formats import BLAZEPOSE_33
 from lsr1_solver.picture_files import is_footage, open_footage, read_picture
 
 cv2 = pytest.importorskip("cv2", reason="needs OpenCV: pip install opencv-python-headless")
@@ -145,3 +148,24 @@ def test_what_is_footage_is_told_by_its_ending(tmp_path: Path) -> None:
     assert is_footage(tmp_path)
     (tmp_path / "f1.json").touch()
     assert not is_footage(tmp_path)
+
+
+@pytest.mark.parametrize(("right_up_to", "others"), [(2.0, 0), (0.5, 2), (0.1, 2)])
+def test_who_leans_is_followed_by_the_view_that_goes_on(right_up_to: float, others: int) -> None:
+    """Seen turned farther, the person seems to face the other way; other views are asked for only then."""
+    rng = np.random.default_rng(0)
+    points = rng.uniform(-100, 100, size=(33, 2)) + (500, 400)
+    # The region of somebody who leans by 0.8 radians.
+    pair = np.array([(500.0, 400.0), (500 + 200 * np.sin(0.8), 400 - 200 * np.cos(0.8))])
+    true = Landmarks(1.0, points, np.ones(33), np.zeros((33, 3)), pair)
+    mirrored = replace(true, points=points[list(BLAZEPOSE_33.mirror)])
+    asked = []
+
+    def look(region: Region) -> Landmarks:
+        asked.append(region.rotation)
+        return true if region.rotation <= right_up_to else mirrored
+
+    chain = Chain(true)
+    assert chain.follow(look) and asked[0] == pytest.approx(0.8)
+    assert np.array_equal(chain.person.points, points)
+    assert len(asked) == 1 + others and chain.length == 2
