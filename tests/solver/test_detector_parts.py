@@ -154,7 +154,7 @@ def test_what_is_footage_is_told_by_its_ending(tmp_path: Path) -> None:
 def test_who_leans_is_followed_by_the_view_that_goes_on(right_up_to: float, others: int) -> None:
     """Seen turned farther, the person seems to face the other way; other views are asked for only then."""
     rng = np.random.default_rng(0)
-    points = rng.uniform(-100, 100, size=(33, 2)) + (500, 400)
+    points = rng.uniform(-100, 100, size=(33, 2)) + np.array([500.0, 400.0])
     # The region of somebody who leans by 0.8 radians.
     pair = np.array([(500.0, 400.0), (500 + 200 * np.sin(0.8), 400 - 200 * np.cos(0.8))])
     true = Landmarks(1.0, points, np.ones(33), np.zeros((33, 3)), pair)
