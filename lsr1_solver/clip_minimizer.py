@@ -122,7 +122,7 @@ class LearnedLBFGS:
 
     weights: Weights | None = None
     memory: int = 8
-    tolerance: float = 1e-3
+    tolerance: float = 2e-3
     name: str = "lsr1"
 
     def init(self, objective: Energy, z: np.ndarray) -> ClipState:
