@@ -202,11 +202,12 @@ def to_be_replaced(scene: bpy.types.Scene, picture: ShownPicture, first: int, la
 
 
 def check_same_picture(scene: bpy.types.Scene, picture: ShownPicture) -> None:
-    """FitError where the scene's keypoints were detected in another picture."""
+    """FitError where the scene's keypoints were detected in another picture; a moved file is the same."""
     held = scene.lsr1.keypoints
-    if has_keypoints(scene) and held.source and not held.read_as and held.source != picture.path:
+    was, now = (bpy.path.basename(path) for path in (held.source, picture.path))
+    if has_keypoints(scene) and held.source and not held.read_as and was != now:
         raise FitError(
-            f"The keypoints were detected in another picture, {held.source}: open it again, or press Clear"
+            f"The keypoints were detected in another picture, {was}: open it again, or press Clear"
         )
 
 

@@ -14,6 +14,7 @@ from lsr1_body_fit.lsr1_solver.detector import Detector
 from lsr1_body_fit.lsr1_solver.keypoints import BLAZEPOSE_33, HALPE_26
 from lsr1_body_fit.lsr1_solver.picture_files import open_footage
 
+from tests.blender.inside.addon.test_footage import corner_picture, exif_jpeg
 from tests.shared import REPOSITORY
 
 WALK = REPOSITORY / "assets" / "samples" / "walk" / "walk.mp4"
@@ -134,6 +135,17 @@ def test_a_still_is_what_blender_shows(tmp_path: Path, linear: bool) -> None:
     ((frame, image),) = read(scene, 42, 42).items()
     assert frame == 42 and image.shape == (12, 16, 3) and image.dtype == np.uint8
     assert abs(int(image[1, 1, 0]) - 128) <= 1 and not image[6, 1].any() and not image[1, 12].any()
+
+
+def test_a_turned_photo_is_upright_and_a_sequence_is_as_blender_shows_it(tmp_path: Path) -> None:
+    """Open Picture turns a photo as its EXIF says; of a sequence Blender itself shows the stored pixels."""
+    scene, upright = bpy.context.scene, corner_picture()
+    for number in (1, 2):
+        exif_jpeg(tmp_path / f"photo_{number}.jpg", np.rot90(upright), {0x0112: ("H", 6)})
+    for sequence, wanted in ((False, upright), (True, np.rot90(upright))):
+        pictures.open_picture(bpy.context, str(tmp_path / "photo_1.jpg"), sequence=sequence)
+        (image,) = read(scene, 1, 1).values()
+        assert image.shape == wanted.shape and np.abs(image / 255 - wanted).mean() < 0.05
 
 
 def test_no_picture_and_a_lost_file_say_what_to_do(tmp_path: Path) -> None:
@@ -300,6 +312,8 @@ def test_a_part_of_a_clip_leaves_the_rest() -> None:
 def test_another_pictures_keypoints_are_not_mixed_in() -> None:
     scene = bpy.context.scene
     detection.keep_detection(scene, shown(), [person(np.arange(1, 11), (300, 500))])
+    detection.check_same_picture(scene, shown())
+    scene.lsr1.keypoints.source = "/elsewhere/clip.mp4"
     detection.check_same_picture(scene, shown())
     scene.lsr1.keypoints.source = "another.mp4"
     with pytest.raises(FitError, match="another picture"):
