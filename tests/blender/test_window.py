@@ -66,6 +66,10 @@ def test_copy_to_another_rig(extension_zip: str, tmp_path: Path) -> None:
     in_window("copying.py", extension_zip, tmp_path)
 
 
+def test_refine_by_hand(extension_zip: str, tmp_path: Path) -> None:
+    in_window("refining.py", extension_zip, tmp_path)
+
+
 def test_drag_joints_and_see_unsure_depths(extension_zip: str, tmp_path: Path) -> None:
     in_window("reaching.py", extension_zip, tmp_path)
 
