@@ -44,6 +44,7 @@ class LSR1_PT_refine(bpy.types.Panel):
         elif refine.span == "AROUND":
             column.prop(refine, "falloff")
         column.prop(refine, "edits")
+        layout.label(text="May Change:")
         layout.grid_flow(row_major=True, columns=2, align=True).prop(refine, "limbs")
         row = layout.row()
         row.scale_y = 1.4
@@ -55,8 +56,8 @@ class LSR1_PT_refine(bpy.types.Panel):
         row = layout.row(align=True)
         row.operator("lsr1.lock_bones", icon="LOCKED")
         row.operator("lsr1.unlock_bones", icon="UNLOCKED")
-        layout.prop(data.settings, "keep_shape", text="Lock Shape")
         _draw_held(layout, body.lsr1_body.locks, "LOCKED")
+        layout.prop(data.settings, "keep_shape", text="Lock Shape")
         row = layout.row(align=True)
         row.prop(refine, "pin_to", text="")
         row.operator("lsr1.pin_joint", icon="PINNED")
@@ -115,7 +116,7 @@ def _draw_held(layout: bpy.types.UILayout, items: bpy.types.bpy_prop_collection,
         spans.setdefault((item.first, item.last), []).append(item.name)
     column = layout.column(align=True)
     for (first, last), names in sorted(spans.items())[:_LISTED]:
-        frames = f"{first:g}" if first == last else f"{first:g} to {last:g}"
+        frames = f"Frame {first:g}" if first == last else f"{first:g} to {last:g}"
         words = parts_in_words(names)
         more = f", {len(words) - _NAMED} more" if len(words) > _NAMED else ""
         column.label(text=f"{frames}: {', '.join(words[:_NAMED])}{more}", icon=icon)
