@@ -204,3 +204,37 @@ def test_fit_clip_draws_pinned_joints_to_a_moving_object() -> None:
         scene.frame_set(frame)
         left.append(np.linalg.norm(wrist_place(armature) - np.array(thing.matrix_world.translation)))
     assert max(left) < 0.3 * far
+
+
+def test_limbs_are_locked_by_one_of_their_bones_and_called_by_name() -> None:
+    _, armature = still()
+    bpy.context.view_layer.objects.active = armature
+    bpy.ops.object.mode_set(mode="POSE")
+    for bone in armature.pose.bones:
+        (bone if hasattr(bone, "select") else bone.bone).select = bone.name in {"left_elbow", "pelvis"}
+    assert bpy.ops.lsr1.lock_bones() == {"FINISHED"}
+    held = armature.lsr1_body.locks
+    assert {lock.name for lock in held} == {"left_elbow", "pelvis", "transl"}
+    assert holding.parts_in_words([lock.name for lock in held]) == ["root", "left elbow"]
+    assert bpy.ops.lsr1.lock_bones(whole_limbs=True) == {"FINISHED"}
+    assert {lock.name for lock in held} >= {*LIMB, "spine2", "head"} and len(held) == 13
+    assert holding.parts_in_words([lock.name for lock in held]) == ["left arm", "torso", "place"]
+    assert bpy.ops.lsr1.unlock_bones(whole_limbs=True) == {"FINISHED"} and not held
+
+
+def test_undo_leaves_what_was_turned_by_hand() -> None:
+    scene = scene_of_walk(LAST)
+    armature = fit_clip()
+    scene.frame_set(FRAME)
+    bpy.ops.ed.undo_push(message="fitted")
+    name = armature.name
+    bend(armature, "left_elbow", 0.6)
+    scene.lsr1.refine.limbs = {"left_leg", "torso"}
+    bpy.ops.ed.undo_push(message="turned")
+    turned = channels(armature, ["left_elbow", "pelvis", "left_knee"])
+    assert bpy.ops.lsr1.refit() == {"FINISHED"}
+    bpy.ops.ed.undo_push(message="refitted")
+    assert channels(armature, ["left_elbow", "pelvis", "left_knee"]) != turned
+    bpy.ops.ed.undo()
+    armature = bpy.data.objects[name]
+    assert channels(armature, ["left_elbow", "pelvis", "left_knee"]) == turned
