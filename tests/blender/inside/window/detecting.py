@@ -29,7 +29,7 @@ from hands import (
 )
 
 MODULE = "bl_ext.user_default.lsr1_body_fit"
-LAST, SIZE = 10, (1080, 1920)
+LAST, SIZE = 8, (1080, 1920)
 # The corners of a picture from the top left around, RGB.
 CORNERS = ((1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 0))
 
@@ -54,7 +54,7 @@ def running() -> bool:
 
 def finished() -> Iterator[float]:
     """Wait until the work is done."""
-    for _ in range(200):
+    for _ in range(400):
         if not running():
             break
         yield REDRAW

@@ -19,6 +19,7 @@ SAMPLE = Path("/repository/assets/samples/walk")
 # A redraw without a GPU takes up to a tenth of a second.
 REDRAW = 0.3
 HOVER = 0.03
+SEARCHES = 2  # times that a button is looked for
 ROW = 7  # pixels between two places where a button is looked for: less than a button is high
 
 
@@ -118,13 +119,17 @@ def press(operator: str, *, across: float = 0.46) -> Generator[float, None, tupl
     region = region_of(area, "UI")
     x = region.x + round(across * region.width)
     seen = set()
-    for y in range(region.y + region.height - ROW, region.y, -ROW):
+    for y in SEARCHES * list(range(region.y + region.height - ROW, region.y, -ROW)):
         yield from move(x, y)
         command = command_under_mouse(window, area, region)
-        if command.startswith(f"bpy.ops.{operator}("):
+        seen.add(command)
+        if not command.startswith(f"bpy.ops.{operator}("):
+            continue
+        # Panels slide to their places, slowly on a busy machine.
+        yield REDRAW
+        if command_under_mouse(window, area, region) == command:
             yield from click(x, y)
             return x, y
-        seen.add(command)
     raise LookupError(f"no button of {operator} in the sidebar, but {sorted(seen)}")
 
 
