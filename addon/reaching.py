@@ -27,6 +27,8 @@ from .timing import row_frames
 _PLACE = PARTS.index(PLACE)
 # The nearest that a joint is brought to the camera, metres of the body.
 _NEAREST = 0.2
+# Where the body hardly reaches the mouse, one update after the other brings it nearer.
+_SETTLE = 3
 
 
 class Drag:
@@ -41,6 +43,7 @@ class Drag:
         frame = np.array([float(scene.frame_current_final)])
         # Metres of the body by which the joint is moved away from the camera.
         self.farther = 0.0
+        self._xy: np.ndarray | None = None
         self.joint, self.before = joint, snapshot(scene, armature)
         self._view, self._rig = scene_view(scene, context.evaluated_depsgraph_get()), rig_of(armature)
         locked = locked_parts(armature, frame)[0]
@@ -61,6 +64,7 @@ class Drag:
 
     def to(self, armature: bpy.types.Object, xy: np.ndarray) -> None:
         """Bring the joint to a pixel [2] of the render, at its depth, and the bones after it."""
+        self._xy = xy
         depth = max(self._reach.depth + self.farther, _NEAREST)
         pose = self._reach.to(self._view.to_square(xy), depth)
         local = local_rotations(pose)[0]
@@ -78,6 +82,9 @@ class Drag:
 
     def end(self, context: bpy.types.Context, armature: bpy.types.Object) -> Dragged:
         """Let go of the joint where it is."""
+        if self._xy is not None:
+            for _ in range(_SETTLE):
+                self.to(armature, self._xy)
         return Dragged(self.joint, self.parts, self.before, snapshot(context.scene, armature))
 
 

@@ -46,7 +46,7 @@ STEPS = 4
 # and head with it and leaves the feet.
 STAY_SIGMA = 0.03
 # So is the depth of the dragged joint, where it is given; the pixel is reached all the same.
-DEPTH_SIGMA = 0.03
+DEPTH_SIGMA = 0.01
 _ENDS = MappingProxyType(
     {
         "left_arm": "left_wrist",
