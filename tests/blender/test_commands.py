@@ -21,6 +21,8 @@ from tools.demo import some_blender
 from tools.environments import BLENDERS, Blender, UnavailableError
 
 SECONDS = 300
+# What Python itself says; `WARNING: ` is our own word to the user.
+COMPLAINT = re.compile(r"Traceback|[a-z]Warning\b")
 
 
 def command(*arguments: str, tree: Path = REPOSITORY, home: Path | None = None) -> str:
@@ -37,7 +39,7 @@ def command(*arguments: str, tree: Path = REPOSITORY, home: Path | None = None) 
         timeout=SECONDS,
     )
     assert answer.returncode == 0, answer.stdout + answer.stderr
-    assert "Traceback" not in answer.stdout + answer.stderr
+    assert not COMPLAINT.search(answer.stdout + answer.stderr), answer.stdout + answer.stderr
     return answer.stdout
 
 
@@ -71,6 +73,7 @@ def test_every_command_of_the_readme_runs(tmp_path: Path) -> None:
             words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=SECONDS
         )
         assert answer.returncode == 0, f"{line}\n{answer.stderr}"
+        assert not COMPLAINT.search(answer.stderr), f"{line}\n{answer.stderr}"
 
 
 def test_every_piece_of_python_in_the_readme_runs() -> None:

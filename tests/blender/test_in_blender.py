@@ -9,14 +9,16 @@ from tools import extension
 from tools.environments import Blender
 
 TESTS = INSIDE / "addon"
+HIDDEN = ("DeprecationWarning", "PendingDeprecationWarning", "ImportWarning", "ResourceWarning")
 
 
 @each_blender
 def test_the_addon(blender: Blender, tmp_path: Path) -> None:
     wheels = os.pathsep.join(str(path) for path in importable_wheels(tmp_path / "wheels"))
-    # Without pytest's summary of warnings, which shows the ones that Python hides from a user.
-    plugins = ["-p", "no:cacheprovider", "-p", "no:warnings"]
-    pytest_arguments = ["-m", "pytest", f"--confcutdir={TESTS}", *plugins, str(TESTS)]
+    # Without those that Python hides from a user, which pytest would show at the end.
+    hidden = [f"-Wignore::{name}" for name in HIDDEN]
+    plugins = ["-p", "no:cacheprovider"]
+    pytest_arguments = ["-m", "pytest", f"--confcutdir={TESTS}", *plugins, *hidden, str(TESTS)]
     console = run_inside(blender, pytest_arguments, tmp_path / "resources", {"PYTHONPATH": wheels})
     print(console)
 
