@@ -201,14 +201,25 @@ def to_be_replaced(scene: bpy.types.Scene, picture: ShownPicture, first: int, la
     return sum(bool(((confidence > 0) & ~by_hand)[rows].any()) for _, confidence, by_hand in arrays)
 
 
-def check_same_picture(scene: bpy.types.Scene, picture: ShownPicture) -> None:
-    """FitError where the scene's keypoints were detected in another picture; a moved file is the same."""
+def check_room(scene: bpy.types.Scene, picture: ShownPicture, first: int, last: int, *, alone: bool) -> None:
+    """FitError, before any work, where what is found at these frames could not join the scene's keypoints.
+
+    They are of another picture (one that was moved is the same), or those that stay are of a format that has
+    no place for detected ones.
+    """
+    if not has_keypoints(scene):
+        return
     held = scene.lsr1.keypoints
     was, now = (bpy.path.basename(path) for path in (held.source, picture.path))
-    if has_keypoints(scene) and held.source and not held.read_as and was != now:
+    if held.source and not held.read_as and was != now:
         raise FitError(
             f"The keypoints were detected in another picture, {was}: open it again, or press Clear"
         )
+    tracks, start = _tracks(scene, picture), first_frame(scene, picture)
+    frames = start + np.arange(len(tracks[0].xy))
+    outside = (frames < first) | (frames > last)
+    kept = tracks if alone else [track.only(outside[:, None] | track.by_hand) for track in tracks]
+    _common_format(layout(scene), kept)
 
 
 def keep_detection(

@@ -11,7 +11,7 @@ from ...lsr1_solver import FitError, Keypoints2D
 from ...lsr1_solver.detector import Box, Detector, people_of_clip
 from ...lsr1_solver.opencv import has_opencv
 from ..box_overlay import DrawnBox
-from ..detection import check_same_picture, keep_detection, to_be_replaced
+from ..detection import check_room, keep_detection, to_be_replaced
 from ..footage import picture_behind
 from ..keypoint_store import has_keypoints
 from ..properties import preferred_landmark_model
@@ -78,8 +78,8 @@ class _Detecting(InSlices):
         """Open the picture and load the detector."""
         scene = context.scene
         self._picture = shown_picture(scene)
-        check_same_picture(scene, self._picture)
         self._first, self._last = self.chosen_frames(scene, self._picture)
+        check_room(scene, self._picture, self._first, self._last, alone=self._around is not None)
         detector = _detector(context)
         self._frames = self._picture.frames(self._first, self._last)
         rate = self._picture.frame_rate or _ASSUMED_RATE

@@ -11,7 +11,7 @@ from lsr1_body_fit.addon import detection, keypoint_store, movie_turn, pictures,
 from lsr1_body_fit.addon.footage import picture_behind, scene_frame_of, shown_numbers
 from lsr1_body_fit.lsr1_solver import FitError, Keypoints2D
 from lsr1_body_fit.lsr1_solver.detector import Detector
-from lsr1_body_fit.lsr1_solver.keypoints import BLAZEPOSE_33, HALPE_26
+from lsr1_body_fit.lsr1_solver.keypoints import BLAZEPOSE_33, HALPE_26, SMPL_24
 from lsr1_body_fit.lsr1_solver.picture_files import open_footage
 
 from tests.blender.inside.addon.test_footage import corner_picture, exif_jpeg
@@ -309,15 +309,25 @@ def test_a_part_of_a_clip_leaves_the_rest() -> None:
     assert not tracks.track_arrays(scene, 1)[1][1].any() and tracks.track_arrays(scene, 1)[1][2].any()
 
 
-def test_another_pictures_keypoints_are_not_mixed_in() -> None:
-    scene = bpy.context.scene
-    detection.keep_detection(scene, shown(), [person(np.arange(1, 11), (300, 500))])
-    detection.check_same_picture(scene, shown())
-    scene.lsr1.keypoints.source = "/elsewhere/clip.mp4"
-    detection.check_same_picture(scene, shown())
-    scene.lsr1.keypoints.source = "another.mp4"
+def test_what_cannot_be_joined_is_said_before_any_work() -> None:
+    """Keypoints of another picture, and ones of a format without a detector's points, unless they go."""
+    scene, numbers = bpy.context.scene, np.arange(1, 11)
+    detection.keep_detection(scene, shown(), [person(numbers, (300, 500))])
+    held = scene.lsr1.keypoints
+    for same in ("clip.mp4", "/elsewhere/clip.mp4"):
+        held.source = same
+        detection.check_room(scene, shown(), 1, 10, alone=False)
+    held.source = "another.mp4"
     with pytest.raises(FitError, match="another picture"):
-        detection.check_same_picture(scene, shown())
+        detection.check_room(scene, shown(), 1, 10, alone=False)
+    joints = Keypoints2D(np.full((10, 24, 2), 300.0), np.ones((10, 24)), SMPL_24)
+    keypoint_store.clear(scene)
+    keypoint_store.store(scene, joints, SIZE)
+    detection.check_room(scene, shown(), 1, 10, alone=False)
+    with pytest.raises(FitError, match="SMPL_24, which has no place"):
+        detection.check_room(scene, shown(), 1, 9, alone=False)
+    detection.keep_detection(scene, shown(), [person(numbers, (300, 500))])
+    assert held.layout == "BLAZEPOSE_33" and len(held.people) == 1
 
 
 def test_the_buttons_in_the_background() -> None:
