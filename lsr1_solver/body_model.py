@@ -40,7 +40,10 @@ _LAST_ROW = np.array([[0.0, 0.0, 0.0, 1.0]])
 
 @dataclass(frozen=True)
 class Landmark:
-    """A named point of the body: a weighted sum of mesh vertices and joints (weights sum to 1)."""
+    """A named point of the body: a weighted sum of mesh vertices and joints (weights sum to 1).
+
+    ``vertices`` indices with their ``vertex_weights``, ``joints`` indices (of 24) with ``joint_weights``.
+    """
 
     vertices: tuple[int, ...] = ()
     vertex_weights: tuple[float, ...] = ()

@@ -23,6 +23,8 @@ class Camera:
 
     ``focal_length`` pixels, one number or one a frame [B]; ``principal_point`` pixels, [2] or [B, 2];
     ``image_size`` (width, height) in pixels. ``source`` says in words where the focal length comes from.
+
+    Raises FitError where the focal length or the image size is not positive.
     """
 
     focal_length: float | np.ndarray
@@ -58,14 +60,18 @@ class Camera:
 
 
 def camera_from_focal(focal_length: float, image_size: tuple[int, int]) -> Camera:
-    """A camera with its principal point in the middle of the picture; ``focal_length`` in pixels."""
+    """A camera with its principal point in the middle of the picture; ``focal_length`` in pixels.
+
+    ``image_size`` (width, height) in pixels. Raises FitError where a number is not positive.
+    """
     return Camera(focal_length, np.array(image_size) / 2, image_size)
 
 
 def camera_from_lens(lens: float, image_size: tuple[int, int], *, sensor_width: float = 36.0) -> Camera:
     """A camera from its lens in mm and the width in mm of the sensor along the longer side of the picture.
 
-    36 mm is the full frame that "35 mm equivalent" lens figures refer to.
+    36 mm is the full frame that "35 mm equivalent" lens figures refer to. ``image_size`` (width, height) in
+    pixels. Raises FitError where a number is not positive.
     """
     if lens <= 0 or sensor_width <= 0:
         raise FitError(f"lens and sensor width must be positive millimetres, not {lens} and {sensor_width}")
@@ -75,7 +81,10 @@ def camera_from_lens(lens: float, image_size: tuple[int, int], *, sensor_width: 
 
 
 def default_camera(image_size: tuple[int, int]) -> Camera:
-    """The camera assumed when nothing is known: 50 degrees over the longer side; its ``source`` says so."""
+    """The camera assumed when nothing is known: 50 degrees over the longer side; its ``source`` says so.
+
+    ``image_size`` (width, height) in pixels. Raises FitError where it is not positive.
+    """
     focal = max(image_size) / 2 / tan(radians(DEFAULT_FIELD_OF_VIEW) / 2)
     source = f"assumed: {DEFAULT_FIELD_OF_VIEW:g} degree field of view"
     return Camera(focal, np.array(image_size) / 2, image_size, source)

@@ -56,7 +56,7 @@ class Initializer:
         ``target`` [B, 25, 2] points of INPUT_LANDMARKS on a camera's image plane (see
         `PersonView.target` and `arrange_input`); ``confidence`` [B, 25], 0 where a point is missing, which
         then has no say. Returns the rotations [B, 24, 3, 3], the root's in that camera's axes, the others'
-        in their parents', and the betas [B, 10].
+        in their parents', and the betas [B, 10]. Raises FitError for arrays of other shapes.
         """
         if target.shape[1:] != (SLOTS, 2) or confidence.shape != target.shape[:2]:
             raise FitError(

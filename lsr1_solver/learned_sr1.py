@@ -117,7 +117,10 @@ class LearnedSR1State:
 
 @dataclass(frozen=True, eq=False)
 class LearnedSR1:
-    """L-SR1 with its trained weights; ``tolerance`` is the relative decrease that counts as converged."""
+    """L-SR1 (Lifshitz, Zuler, Fouks, Raviv, ICML 2026, arXiv 2508.12270) with its trained weights.
+
+    ``tolerance`` is the relative decrease that counts as converged.
+    """
 
     weights: Weights
     config: LearnedSR1Config = field(default_factory=LearnedSR1Config)

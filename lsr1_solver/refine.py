@@ -43,6 +43,8 @@ def edited_parts(
     A joint counts where its rotation differs by more than ``angle`` radians, the place where the body was
     moved by more than ``distance`` metres, the shape where any of the betas differs by more than 0.01.
     Smaller differences are what writing to an armature and reading back leaves.
+
+    Raises FitError where the two have not the same number of frames.
     """
     if len(before) != len(after):
         raise FitError(f"the pose before has {len(before)} frames, the pose after {len(after)}")
