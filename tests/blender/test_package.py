@@ -11,6 +11,8 @@ from tools import extension
 from tools.environments import UnavailableError
 
 MEGABYTE = 1_000_000
+# OpenCV's wheel for macos-x64, in bytes.
+LARGEST_OPENCV = 56_723_330
 # The other extensions of a user, and Blender itself, would get these instead of Blender's own.
 BLENDERS_OWN = ("numpy", "requests", "torch")
 
@@ -30,6 +32,11 @@ def test_no_date_and_no_mode_of_this_checkout_is_in_the_zip(extension_zip: str) 
 def test_the_zip_is_small_without_detection_and_no_giant_with_it(extension_zip: str, tmp_path: Path) -> None:
     assert extension.package(None, tmp_path).stat().st_size < 20 * MEGABYTE
     assert Path(extension_zip).stat().st_size < 75 * MEGABYTE
+
+
+def test_the_largest_zip_is_no_giant_either(tmp_path: Path) -> None:
+    """The pinned wheels do not grow; what they are added to does."""
+    assert extension.package(None, tmp_path).stat().st_size + LARGEST_OPENCV < 75 * MEGABYTE
 
 
 def test_a_platform_s_zip_brings_opencv_and_the_detector(tmp_path: Path) -> None:
