@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import bpy
 import numpy as np
+from mathutils import Quaternion
 
 from ..lsr1_solver.body_model import JOINT_COUNT
 from ..lsr1_solver.problem import PARTS, PLACE
@@ -20,10 +21,18 @@ from ..lsr1_solver.rotation import (
     matrix_to_quaternion,
     quaternion_to_axis_angle,
 )
-from .bone_motion import BoneMotion, read_bones
+from .bone_motion import BoneMotion
 from .curve_keys import SAME_FRAME
+from .rig import rig_of
 
-_ARRAYS = _FRAMES, _CHANGES, _MINE, _TURNS, _PLACES = ("at", "changes", "mine", "turns", "places")
+_ARRAYS = _FRAMES, _CHANGES, _MINE, _JOINTS, _TURNS, _PLACES = (
+    "at",
+    "changes",
+    "mine",
+    "joints",
+    "turns",
+    "places",
+)
 _PLACE = PARTS.index(PLACE)
 # What writing to bones and curves and reading back leaves: radians, metres.
 _SAME = 1e-3
@@ -68,10 +77,10 @@ def keep(
     for words, energy in sources:
         item = held.found.add()
         item.name, item.energy = words, energy
-    used = choices.changes[:, :JOINT_COUNT].any(axis=0)
-    turns = [matrix_to_quaternion(motion.basis[:, used]) for motion in choices.motions]
+    joints = np.flatnonzero(choices.changes[:, :JOINT_COUNT].any(axis=0))
+    turns = [matrix_to_quaternion(motion.basis[:, joints]) for motion in choices.motions]
     places = [motion.location for motion in choices.motions]
-    arrays = choices.frames, choices.changes, choices.mine, np.stack(turns), np.stack(places)
+    arrays = choices.frames, choices.changes, choices.mine, joints, np.stack(turns), np.stack(places)
     for name, values in zip(_ARRAYS, arrays, strict=True):
         # See ``bone_motion.remember``.
         if name in held:
@@ -84,37 +93,40 @@ def kept(armature: bpy.types.Object) -> Choices | None:
     held = armature.lsr1_body.solutions
     if not held.found or any(name not in held for name in _ARRAYS):
         return None
-    frames, changes, mine, turns, places = (np.array(list(held[name])) for name in _ARRAYS)
+    frames, changes, mine, joints, turns, places = (np.array(held[name][:]) for name in _ARRAYS)
     count, rows = len(held.found), len(frames)
     changes, mine = (flags.reshape(rows, len(PARTS)) > 0 for flags in (changes, mine))
-    used = changes[:, :JOINT_COUNT].any(axis=0)
     basis = np.tile(np.eye(3), (count, rows, JOINT_COUNT, 1, 1))
-    if used.any():
-        turns = turns.reshape(count, rows, -1, 4)
-        basis[:, :, used] = axis_angle_to_matrix(quaternion_to_axis_angle(turns))
+    turns = turns.reshape(count, rows, len(joints), 4)
+    basis[:, :, joints.astype(int)] = axis_angle_to_matrix(quaternion_to_axis_angle(turns))
     places = places.reshape(count, rows, 3)
     motions = tuple(BoneMotion(turn, place) for turn, place in zip(basis, places, strict=True))
     return Choices(frames, motions, changes, mine)
 
 
 def stands(scene: bpy.types.Scene, armature: bpy.types.Object) -> bool:
-    """Whether the body stands at the current frame as the pose that is shown: for the panel."""
-    choices, now = kept(armature), scene.frame_current_final
-    if choices is None:
+    """Whether the body stands at the current frame as the pose that is shown; quick, for the panel."""
+    held, now = armature.lsr1_body.solutions, scene.frame_current_final
+    if not held.found or any(name not in held for name in _ARRAYS):
         return False
-    near = np.flatnonzero(np.abs(choices.frames - now) < 0.5 + SAME_FRAME)
-    if not len(near):
+    frames, joints = (np.array(held[name][:]) for name in (_FRAMES, _JOINTS))
+    row = int(np.abs(frames - now).argmin())
+    if abs(frames[row] - now) > 0.5 + SAME_FRAME:
         return False
-    row = near[np.abs(choices.frames[near] - now).argmin()]
-    motion, _ = read_bones(armature, choices.frames[[row]], now)
-    own = choices.motions[armature.lsr1_body.solutions.shown]
-    one = Choices(
-        choices.frames[[row]],
-        (BoneMotion(own.basis[[row]], own.location[[row]]),),
-        choices.changes[[row]],
-        choices.mine[[row]],
-    )
-    return not one.differs(0, motion).any()
+    place = held.shown * len(frames) + row
+    turns = np.reshape(_part(held, _TURNS, place, 4 * len(joints)), (-1, 4))
+    changes = np.array(_part(held, _CHANGES, row, len(PARTS))) > 0
+    bones, rig = armature.pose.bones, rig_of(armature)
+    for joint, turn in zip(joints.astype(int).tolist(), turns.tolist(), strict=True):
+        off = bones[rig.bones[joint]].matrix_basis.to_quaternion().rotation_difference(Quaternion(turn))
+        if changes[joint] and abs(off.to_exponential_map().length) > _SAME:
+            return False
+    moved = np.abs(np.array(bones[rig.bones[0]].location) - _part(held, _PLACES, place, 3)).max()
+    return not changes[_PLACE] or bool(moved < _SAME)
+
+
+def _part(held: bpy.types.PropertyGroup, name: str, index: int, size: int) -> list[float]:
+    return held[name][index * size : (index + 1) * size]
 
 
 def in_words(armature: bpy.types.Object) -> tuple[str, str]:

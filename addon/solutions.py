@@ -23,6 +23,7 @@ from .bone_motion import BoneMotion, is_keyed, read_bones, remember
 from .holding import locked_parts
 from .keypoint_store import frame_count
 from .refining import Refit, free_parts, freedom, narrowed, scene_problem, span
+from .rig import rig_of
 from .solution_store import Choices, keep, kept
 from .timing import nearest_row, row_frames
 
@@ -144,7 +145,8 @@ def keep_found(armature: bpy.types.Object, search: Search, found: tuple[Solution
         mine[np.ix_(search.flipped, list(turned_joints(search.limb)))] = False
     elif is_keyed(armature):
         mine[:] = False
-    choices = Choices(job.frames[rows], tuple(motions), job.changes[rows], mine[rows])
+    changes = job.changes[rows] & _has_bones(armature)
+    choices = Choices(job.frames[rows], tuple(motions), changes, mine[rows])
     shown = next(i for i, solution in enumerate(found) if solution.pose is job.start)
     sources = [(solution.source, solution.energy) for solution in found]
     keep(armature, choices, shown, sources, limb=search.limb, key=search.key)
@@ -177,6 +179,12 @@ def _chosen_before(armature: bpy.types.Object, search: Search) -> np.ndarray:
     if choices is None or held.limb or not np.array_equal(choices.frames, frames):
         return np.zeros((len(frames), len(PARTS)), dtype=bool)
     return choices.changes & ~choices.differs(held.shown, search.job.motion)
+
+
+def _has_bones(armature: bpy.types.Object) -> np.ndarray:
+    """Which of PARTS [26] a rig has bones for: some have no hands."""
+    bones = rig_of(armature).bones
+    return np.array([name is not None for name in (*bones, bones[0], "shape")])
 
 
 def _rows_of(motion: BoneMotion, rows: np.ndarray) -> BoneMotion:

@@ -9,7 +9,8 @@ from bpy_extras.object_utils import world_to_camera_view
 from lsr1_body_fit.addon import body as bodies
 from lsr1_body_fit.addon import holding, keypoint_store, pictures, tracks
 from lsr1_body_fit.addon.bone_motion import read_bones
-from lsr1_body_fit.addon.rig import target
+from lsr1_body_fit.addon.rig import rig_of, target
+from lsr1_body_fit.addon.solution_store import stands
 from lsr1_body_fit.lsr1_solver import (
     SMPL_JOINT_NAMES,
     BodyPose,
@@ -26,6 +27,7 @@ from lsr1_body_fit.lsr1_solver.refine import LIMBS
 from tests.blender.inside.addon.test_clip import curves_of, fit_clip
 from tests.blender.inside.addon.test_operators import says
 from tests.blender.inside.addon.test_refine_edits import all_keys
+from tests.blender.inside.addon.test_smpl_rigs import KINDS, smpl_rig
 
 SIZE = 1280, 720
 COUNT = 16
@@ -333,6 +335,31 @@ def test_a_solution_of_a_clips_frame_is_an_edit_that_a_refit_spreads() -> None:
     scene.frame_set(3)
     assert bpy.ops.lsr1.other_solutions() == {"FINISHED"}
     assert list(armature.lsr1_body.solutions["at"]) == [3.0]
+
+
+@pytest.mark.parametrize("kind", ["SMPL-X add-on", "SMPL FBX, male"])
+def test_other_rigs_are_flipped_in_their_own_rotation_modes(kind: str) -> None:
+    who_reaches(1)
+    armature = smpl_rig(KINDS[kind])
+    for bone in armature.pose.bones:
+        bone.rotation_mode = "YZX" if bone.name.endswith("3") else bone.rotation_mode
+    assert bpy.ops.lsr1.fit_pose() == {"FINISHED"}
+    held, scene, before = armature.lsr1_body.solutions, bpy.context.scene, matrices(armature)
+    for press, limb in ((bpy.ops.lsr1.flip_limb, {"limb": "left_arm"}), (bpy.ops.lsr1.other_solutions, {})):
+        assert press(**limb) == {"FINISHED"}
+        first, then = held.first, held.shown
+        assert stands(scene, armature) and then == (first + 1) % len(held.found)
+        # The next click goes on, it does not begin anew.
+        assert press(**limb) == {"FINISHED"} and held.shown == (then + 1) % len(held.found)
+        while held.shown != first:
+            assert press(**limb) == {"FINISHED"}
+        np.testing.assert_allclose(matrices(armature), before, atol=1e-5)
+    armature.pose.bones[-1].location.x += 1.0  # what no fit writes
+    assert stands(scene, armature)
+    elbow = armature.pose.bones[rig_of(armature).bones[SMPL_JOINT_NAMES.index("left_elbow")]]
+    elbow.rotation_mode = "XYZ"
+    elbow.rotation_euler.x += 0.1
+    assert not stands(scene, armature)
 
 
 def test_one_undo_takes_back_a_flip_and_a_whole_walk() -> None:
