@@ -52,6 +52,7 @@ class LSR1_PT_refine(bpy.types.Panel):
             row.operator("lsr1.cancel_fit", icon="CANCEL")
         else:
             row.operator("lsr1.refit", icon="FILE_REFRESH")
+        layout.operator("lsr1.reach", icon="VIEW_PAN")
         _draw_choices(layout, context, body)
         row = layout.row(align=True)
         row.operator("lsr1.lock_bones", icon="LOCKED")
@@ -63,7 +64,6 @@ class LSR1_PT_refine(bpy.types.Panel):
         row.operator("lsr1.pin_joint", icon="PINNED")
         row.operator("lsr1.unpin_joint", icon="UNPINNED")
         _draw_held(layout, body.lsr1_body.pins, "PINNED")
-        layout.operator("lsr1.reach", icon="VIEW_PAN")
         _draw_depths(layout.box(), context, body)
 
 
@@ -106,7 +106,7 @@ def _draw_depths(layout: bpy.types.UILayout, context: bpy.types.Context, body: b
     if refine.show_depths:
         row = layout.row(align=True)
         for limit, _, icon in DEPTH_BANDS:
-            row.label(text=f"{100 * limit:.0f} cm" if limit < 1 else "more", icon=icon)
+            row.label(text=f"{100 * limit:.0f}" if limit < 1 else "more", icon=icon)
 
 
 def _draw_held(layout: bpy.types.UILayout, items: bpy.types.bpy_prop_collection, icon: str) -> None:
