@@ -18,6 +18,7 @@ from .operators import body as body_buttons
 from .operators import (
     clip,
     detect,
+    detect_box,
     fit,
     keypoints,
     motion,
@@ -63,7 +64,7 @@ CLASSES = (
     keypoints.LSR1_OT_select_keypoint,
     place.LSR1_OT_place_keypoints,
     detect.LSR1_OT_detect_keypoints,
-    detect.LSR1_OT_detect_in_box,
+    detect_box.LSR1_OT_detect_in_box,
     fit.LSR1_OT_fit_pose,
     fit.LSR1_OT_cancel_fit,
     clip.LSR1_OT_fit_clip,

@@ -1,16 +1,15 @@
-"""Detect Keypoints in the picture behind the camera, and Detect in Box for one person of it."""
+"""Detect Keypoints: everybody in the picture behind the camera."""
 # ruff: noqa: N801, RUF012 - Blender's way of naming and describing classes
 
 from collections.abc import Iterator
 
 import bpy
 import numpy as np
-from bpy.props import BoolProperty, FloatVectorProperty
+from bpy.props import BoolProperty
 
 from ...lsr1_solver import FitError, Keypoints2D
 from ...lsr1_solver.detector import Box, Detector, people_of_clip
 from ...lsr1_solver.opencv import has_opencv
-from ..box_overlay import DrawnBox
 from ..detection import check_room, keep_detection, to_be_replaced
 from ..footage import picture_behind
 from ..keypoint_store import has_keypoints
@@ -18,17 +17,11 @@ from ..properties import preferred_landmark_model
 from ..shown_picture import Frame, ShownPicture, shown_picture
 from .common import is_idle, told
 from .modal import InSlices
-from .over_picture import PASSED_ON, OverPicture
 
 _ASSUMED_RATE = 30.0
-_SMALLEST = 8.0  # pixels of the screen: less is a click
-_DRAG = (
-    "Drag a box around a person",
-    "A track that is there is detected again, points placed by hand stay   Esc: cancel",
-)
 
 
-def _can_detect(cls: type[bpy.types.Operator], context: bpy.types.Context) -> bool:
+def can_detect(cls: type[bpy.types.Operator], context: bpy.types.Context) -> bool:
     """Whether there are OpenCV and a picture; says what to do where there are not."""
     if not has_opencv():
         cls.poll_message_set(
@@ -58,7 +51,7 @@ def wanted_frames(scene: bpy.types.Scene, picture: ShownPicture) -> tuple[int, i
     return first, last
 
 
-class _Detecting(InSlices):
+class Detecting(InSlices):
     """Frame after frame is read and looked at; the scene changes at the end alone."""
 
     cancelled = "Detection cancelled: everything is as it was"
@@ -138,7 +131,7 @@ class _Detecting(InSlices):
         context.scene.lsr1.detection.progress_text = ""
 
 
-class LSR1_OT_detect_keypoints(_Detecting, bpy.types.Operator):
+class LSR1_OT_detect_keypoints(Detecting, bpy.types.Operator):
     """Find everybody in the picture behind the camera, frame by frame, on this computer. Points placed by \
 hand stay. Esc cancels"""
 
@@ -158,7 +151,7 @@ hand stay. Esc cancels"""
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         """With OpenCV and a picture."""
-        return _can_detect(cls, context)
+        return can_detect(cls, context)
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         """Ask first where keypoints would be replaced."""
@@ -195,110 +188,6 @@ hand stay. Esc cancels"""
             return 0
         picture = shown_picture(scene)
         return to_be_replaced(scene, picture, *wanted_frames(scene, picture))
-
-
-class LSR1_OT_detect_in_box(_Detecting, OverPicture, bpy.types.Operator):
-    """Drag a box around one person in the camera view: that person is detected, and in a clip followed from \
-this frame on. Other tracks stay. Esc cancels"""
-
-    bl_idname = "lsr1.detect_in_box"
-    bl_label = "Detect in Box"
-    bl_options = {"REGISTER", "UNDO"}
-
-    box: FloatVectorProperty(
-        name="Box",
-        description="Left, top, right and bottom, in pixels of the picture from its top left",
-        size=4,
-        options={"HIDDEN", "SKIP_SAVE"},
-    )
-
-    # While it is dragged.
-    _drawn: DrawnBox | None = None
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        """With OpenCV and a picture."""
-        return _can_detect(cls, context)
-
-    def chosen_frames(self, scene: bpy.types.Scene, picture: ShownPicture) -> tuple[int, int]:
-        """From the frame in which the box was drawn on."""
-        if not picture.moves:
-            return picture.first, picture.last
-        if not picture.first <= scene.frame_current <= picture.last:
-            raise FitError(
-                f"The clip is at frames {picture.first} to {picture.last}: go to one of them for the box"
-            )
-        if scene.lsr1.detection.frames == "FRAME":
-            return scene.frame_current, scene.frame_current
-        return scene.frame_current, max(wanted_frames(scene, picture)[1], scene.frame_current)
-
-    def begin(self, context: bpy.types.Context) -> None:
-        """As always, around the box."""
-        if not any(self.box):
-            raise FitError("There is no box: give left, top, right and bottom in pixels of the picture")
-        self._around = tuple(self.box)
-        super().begin(context)
-
-    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
-        """Look through the camera and wait for the box."""
-        if any(self.box) or bpy.app.background or context.window is None:
-            return super().invoke(context, event)
-        if context.area is None or context.area.type != "VIEW_3D":
-            self.report({"ERROR"}, "The box is drawn in a 3D view: press Detect in Box there")
-            return {"CANCELLED"}
-        self.look(context)
-        self._drawn = DrawnBox(self._region)
-        context.window.cursor_modal_set("CROSSHAIR")
-        self.say(context, *_DRAG)
-        context.window_manager.modal_handler_add(self)
-        return {"RUNNING_MODAL"}
-
-    def modal(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
-        """The mouse draws; after that the work goes on in slices."""
-        drawn = self._drawn
-        if drawn is None:
-            return super().modal(context, event)
-        if event.value == "PRESS" and event.type in {"ESC", "RIGHTMOUSE"}:
-            self.cancel(context)
-            return {"CANCELLED"}
-        if event.type in PASSED_ON or not (drawn.is_begun or self.is_inside(context, event)):
-            return {"PASS_THROUGH"}
-        if event.type == "LEFTMOUSE" and event.value == "PRESS":
-            drawn.begin(self.mouse(event))
-        elif drawn.is_begun and event.type in {"LEFTMOUSE", "MOUSEMOVE"}:
-            drawn.drag(self.mouse(event))
-            self._region.tag_redraw()
-            if event.value == "RELEASE":
-                return self._begin_within(context, drawn)
-        return {"RUNNING_MODAL"}
-
-    def _begin_within(self, context: bpy.types.Context, drawn: DrawnBox) -> set[str]:
-        """The box is drawn: detect what is in it, or wait for another where it was but a click."""
-        low, high = drawn.corners
-        if min(high - low) < _SMALLEST:
-            drawn.forget()
-            return {"RUNNING_MODAL"}
-        self._stop_drawing(context)
-        with told(self):
-            frame = self.frame(context, shown_picture(context.scene).size)
-            if frame is None:
-                raise FitError("The box was not drawn in the camera's view: press Detect in Box again")
-            ends = frame.to_picture(np.stack([low, high]))
-            self.box = (*ends.min(axis=0), *ends.max(axis=0))
-            return self.start(context, is_modal=True)
-        return {"CANCELLED"}
-
-    def cancel(self, context: bpy.types.Context) -> None:
-        """Bring everything back."""
-        self._stop_drawing(context)
-        super().cancel(context)
-
-    def _stop_drawing(self, context: bpy.types.Context) -> None:
-        if self._drawn is not None:
-            self._drawn.remove()
-            self._drawn = None
-            context.window.cursor_modal_restore()
-            self.fall_silent(context)
 
 
 def _people(count: int) -> str:

@@ -1,0 +1,123 @@
+"""Detect in Box: one person, around whom a box is dragged in the camera view."""
+# ruff: noqa: N801, RUF012 - Blender's way of naming and describing classes
+
+import bpy
+import numpy as np
+from bpy.props import FloatVectorProperty
+
+from ...lsr1_solver import FitError
+from ..box_overlay import DrawnBox
+from ..shown_picture import ShownPicture, shown_picture
+from .common import told
+from .detect import Detecting, can_detect, wanted_frames
+from .over_picture import PASSED_ON, OverPicture
+
+_SMALLEST = 8.0  # pixels of the screen: less is a click
+_DRAG = (
+    "Drag a box around a person",
+    "A track that is there is detected again, points placed by hand stay   Esc: cancel",
+)
+
+
+class LSR1_OT_detect_in_box(Detecting, OverPicture, bpy.types.Operator):
+    """Drag a box around one person in the camera view: that person is detected, and in a clip followed from \
+this frame on. Other tracks stay. Esc cancels"""
+
+    bl_idname = "lsr1.detect_in_box"
+    bl_label = "Detect in Box"
+    bl_options = {"REGISTER", "UNDO"}
+
+    box: FloatVectorProperty(
+        name="Box",
+        description="Left, top, right and bottom, in pixels of the picture from its top left",
+        size=4,
+        options={"HIDDEN", "SKIP_SAVE"},
+    )
+
+    # While it is dragged.
+    _drawn: DrawnBox | None = None
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """With OpenCV and a picture."""
+        return can_detect(cls, context)
+
+    def chosen_frames(self, scene: bpy.types.Scene, picture: ShownPicture) -> tuple[int, int]:
+        """From the frame in which the box was drawn on."""
+        if not picture.moves:
+            return picture.first, picture.last
+        if not picture.first <= scene.frame_current <= picture.last:
+            raise FitError(
+                f"The clip is at frames {picture.first} to {picture.last}: go to one of them for the box"
+            )
+        if scene.lsr1.detection.frames == "FRAME":
+            return scene.frame_current, scene.frame_current
+        return scene.frame_current, max(wanted_frames(scene, picture)[1], scene.frame_current)
+
+    def begin(self, context: bpy.types.Context) -> None:
+        """As always, around the box."""
+        if not any(self.box):
+            raise FitError("There is no box: give left, top, right and bottom in pixels of the picture")
+        self._around = tuple(self.box)
+        super().begin(context)
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        """Look through the camera and wait for the box."""
+        if any(self.box) or bpy.app.background or context.window is None:
+            return super().invoke(context, event)
+        if context.area is None or context.area.type != "VIEW_3D":
+            self.report({"ERROR"}, "The box is drawn in a 3D view: press Detect in Box there")
+            return {"CANCELLED"}
+        self.look(context)
+        self._drawn = DrawnBox(self._region)
+        context.window.cursor_modal_set("CROSSHAIR")
+        self.say(context, *_DRAG)
+        context.window_manager.modal_handler_add(self)
+        return {"RUNNING_MODAL"}
+
+    def modal(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        """The mouse draws; after that the work goes on in slices."""
+        drawn = self._drawn
+        if drawn is None:
+            return super().modal(context, event)
+        if event.value == "PRESS" and event.type in {"ESC", "RIGHTMOUSE"}:
+            self.cancel(context)
+            return {"CANCELLED"}
+        if event.type in PASSED_ON or not (drawn.is_begun or self.is_inside(context, event)):
+            return {"PASS_THROUGH"}
+        if event.type == "LEFTMOUSE" and event.value == "PRESS":
+            drawn.begin(self.mouse(event))
+        elif drawn.is_begun and event.type in {"LEFTMOUSE", "MOUSEMOVE"}:
+            drawn.drag(self.mouse(event))
+            self._region.tag_redraw()
+            if event.value == "RELEASE":
+                return self._begin_within(context, drawn)
+        return {"RUNNING_MODAL"}
+
+    def _begin_within(self, context: bpy.types.Context, drawn: DrawnBox) -> set[str]:
+        """The box is drawn: detect what is in it, or wait for another where it was but a click."""
+        low, high = drawn.corners
+        if min(high - low) < _SMALLEST:
+            drawn.forget()
+            return {"RUNNING_MODAL"}
+        self._stop_drawing(context)
+        with told(self):
+            frame = self.frame(context, shown_picture(context.scene).size)
+            if frame is None:
+                raise FitError("The box was not drawn in the camera's view: press Detect in Box again")
+            ends = frame.to_picture(np.stack([low, high]))
+            self.box = (*ends.min(axis=0), *ends.max(axis=0))
+            return self.start(context, is_modal=True)
+        return {"CANCELLED"}
+
+    def cancel(self, context: bpy.types.Context) -> None:
+        """Bring everything back."""
+        self._stop_drawing(context)
+        super().cancel(context)
+
+    def _stop_drawing(self, context: bpy.types.Context) -> None:
+        if self._drawn is not None:
+            self._drawn.remove()
+            self._drawn = None
+            context.window.cursor_modal_restore()
+            self.fall_silent(context)
