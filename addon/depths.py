@@ -14,6 +14,7 @@ from ..lsr1_solver.problem import SHAPE
 from ..lsr1_solver.refine import LIMBS, refit_problem
 from .bone_motion import is_keyed
 from .holding import locked_parts
+from .keypoint_store import frame_count
 from .refining import scene_problem
 
 _SAME_FRAME = 0.5
@@ -26,11 +27,12 @@ def note_depths(context: bpy.types.Context, armature: bpy.types.Object) -> None:
     """
     scene, now = context.scene, context.scene.frame_current_final
     armature.lsr1_body.has_depths = False
-    job = scene_problem(context, armature, now, now)
+    job = scene_problem(context, armature, now, now, around=0)
     row = int(np.abs(job.frames - now).argmin())
     problem, own = job.problem.frames([row]), job.frames[[row]]
     # A still's shape is a guess, too; that of a clip is known from all its frames.
-    keeps_shape = len(job.frames) > 1 or scene.lsr1.settings.keep_shape or not armature.lsr1_body.is_ours
+    in_clip = frame_count(scene) > 1 and is_keyed(armature)
+    keeps_shape = in_clip or scene.lsr1.settings.keep_shape or not armature.lsr1_body.is_ours
     problem = replace(problem, frame_rate=None, fixed=frozenset({SHAPE}) if keeps_shape else frozenset())
     problem = refit_problem(problem, job.edited[[row]] | locked_parts(armature, own))
     body = armature.lsr1_body

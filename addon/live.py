@@ -8,6 +8,7 @@ import bpy
 
 from ..lsr1_solver import FitError, FitState, FitStatus
 from .body import joints_to_shape
+from .depths import renew_depths
 from .fits import SceneFit, Snapshot, accept, restore, scene_fit, show_state, snapshot, square_keypoints
 from .keypoint_store import keypoints_at
 
@@ -60,7 +61,11 @@ class LiveFit:
 
     def accept(self, context: bpy.types.Context) -> str:
         """Keep the pose."""
-        return accept(context, self._job, self._state) if self._job and self._state else ""
+        if self._job is None or self._state is None:
+            return ""
+        words = accept(context, self._job, self._state)
+        renew_depths(context, context.scene.objects[self._armature])
+        return words
 
     def cancel(self, context: bpy.types.Context) -> None:
         """Bring the pose back, and the rest bones that an accepted drag had moved."""

@@ -111,6 +111,5 @@ class LSR1_PG_refine(bpy.types.PropertyGroup):
     show_depths: BoolProperty(
         name="Show in View",
         description="Draw the body's limbs over the camera view, as wide as their depth is unsure",
-        default=True,
     )
     pin_to: EnumProperty(name="Pin to", description="What the joint is drawn to", items=PIN_ITEMS)

@@ -117,10 +117,10 @@ def test_in_a_take_the_current_frame_alone_changes_and_a_refit_keeps_it() -> Non
     scene.frame_set(5)
     holding.lock(armature, ["left_foot"], 1, 12)
     before, begin = all_curves(armature), pixel(armature, "left_wrist")
-    held = drag(armature, "left_wrist", (60, -120))
+    dragged = drag(armature, "left_wrist", (60, -120)).end(bpy.context, armature)
     elbow = tuple(armature.pose.bones["left_elbow"].rotation_quaternion)
     scene.tool_settings.use_keyframe_insert_auto = True
-    held.end(bpy.context, armature).keep(bpy.context, armature)
+    dragged.keep(bpy.context, armature)
     for key, values in all_curves(armature).items():
         others = np.arange(12) != 4
         assert np.abs(values[others] - before[key][others]).max() < 1e-6, key
@@ -139,10 +139,10 @@ def test_in_a_take_the_current_frame_alone_changes_and_a_refit_keeps_it() -> Non
 def test_a_still_gets_its_first_keys_where_they_are_asked_for() -> None:
     armature = still()
     holding.lock(armature, ["left_elbow"], 1, 1)
-    held = drag(armature, "left_wrist", (-20, -70))
+    dragged = drag(armature, "left_wrist", (-20, -70)).end(bpy.context, armature)
     before = channels(armature)
     bpy.context.scene.lsr1.settings.insert_key = True
-    held.end(bpy.context, armature).keep(bpy.context, armature)
+    dragged.keep(bpy.context, armature)
     assert channels(armature) == before
     _, keyed = bone_motion.read_bones(armature, np.array([1.0]))
     assert keyed[0, SMPL_JOINT_NAMES.index("left_shoulder")]

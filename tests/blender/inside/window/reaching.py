@@ -66,7 +66,7 @@ def button(value: str, place: np.ndarray, kind: str = "LEFTMOUSE") -> Iterator[f
     yield HOVER
 
 
-def hold(joint: str, way: tuple[float, float], count: int = 20) -> Iterator[float]:
+def hold(joint: str, way: tuple[float, float], count: int = 8) -> Iterator[float]:
     """Take hold of a joint and pull it along a way, in steps; it is still held then."""
     begin = np.round(on_screen(joint))
     for _ in range(2):
@@ -77,7 +77,7 @@ def hold(joint: str, way: tuple[float, float], count: int = 20) -> Iterator[floa
     yield REDRAW
 
 
-def drag(joint: str, way: tuple[float, float], count: int = 20) -> Iterator[float]:
+def drag(joint: str, way: tuple[float, float], count: int = 8) -> Iterator[float]:
     """Drag a joint."""
     end = np.round(on_screen(joint)) + way
     yield from hold(joint, way, count)
@@ -135,7 +135,7 @@ def dragged() -> Iterator[float]:
         spent.append(time.perf_counter() - began)
 
     part("reaching").Drag.to = timed
-    yield from hold("left_wrist", WAY, 60)
+    yield from hold("left_wrist", WAY, 30)
     picture("reach_dragging")
     yield from button("RELEASE", np.round(start) + WAY)
     part("reaching").Drag.to = to
@@ -148,7 +148,7 @@ def dragged() -> Iterator[float]:
     yield from key("ESC")
     assert channels() == first, "Esc does not let the drag go back"
     yield from button("RELEASE", on_screen("right_wrist"))
-    yield from drag("right_ankle", (60, 30))
+    yield from drag("right_ankle", (60, 30), 3)
     yield from key("Z", ctrl=True)
     assert channels() == first, "Ctrl+Z does not take the last drag back"
     yield from drag("right_ankle", (50, 40))
@@ -169,13 +169,13 @@ def given_up() -> Iterator[float]:
     yield from started()
     yield from drag("left_wrist", (0, 0), 1)
     assert channels() == before, "a click moves the body"
-    yield from drag("left_wrist", WAY)
-    yield from drag("head", (20, 5))
+    yield from drag("left_wrist", WAY, 2)
+    yield from drag("head", (20, 5), 2)
     assert channels() != before
     yield from key("ESC")
     assert not bpy.context.scene.lsr1.result.is_running and channels() == before
     yield from started()
-    yield from drag("left_wrist", WAY)
+    yield from drag("left_wrist", WAY, 2)
     yield from press("lsr1.cancel_fit")
     yield from move(*np.round(on_screen("head")).astype(int).tolist())
     yield REDRAW
@@ -251,6 +251,8 @@ def unsure_depths() -> Iterator[float]:
     yield from drag("left_wrist", (60, 60))
     picture("reach_on_a_fit")
     yield from key("RET")
+    yield from move(300, 400)
+    yield from scroll_to_end()
     yield from press("lsr1.find_depths")
     yield REDRAW
     picture("depths_after_reach")
