@@ -21,25 +21,11 @@ _AUTO_CLAMPED = 4
 _INTERPOLATIONS = {"CONSTANT": 0, "LINEAR": 1, "BEZIER": 2}
 
 
-def insert_keyframes(
-    armature: bpy.types.Object,
-    pose: BodyPose,
-    frames: Sequence[float],
-    to_world: Matrix | np.ndarray | None = None,
-) -> None:
-    """Key rotations of all joints and the pelvis's place, a key a frame; keys at other frames stay.
-
-    ``pose`` [B]; ``frames`` [B] scene frames, fractions allowed; ``to_world`` [4, 4] or [B, 4, 4] as in
-    ``apply_pose``. Each bone is keyed in its rotation mode; from key to key, and from the key before the
-    first, quaternions keep their sign and angles make no turn.
-
-    Raises FitError where the armature is no SMPL rig.
-    """
-    insert_channels(armature, motion_channels(armature, pose, to_world), np.asarray(frames, dtype=float))
-
-
 def insert_channels(armature: bpy.types.Object, channels: Sequence[Channel], frames: np.ndarray) -> None:
-    """Key channels [B] at scene frames [B]; keys at other frames stay."""
+    """Key channels [B] at scene frames [B], fractions allowed; keys at other frames stay.
+
+    From key to key, and from the key before the first, quaternions keep their sign and angles make no turn.
+    """
     curves = ensure_curves(armature, armature.name)
     for channel in channels:
         if channel.held is None:

@@ -7,11 +7,11 @@ from itertools import pairwise
 import bpy
 import numpy as np
 from lsr1_body_fit.addon import body as bodies
-from lsr1_body_fit.addon.keyframes import insert_keyframes
 from lsr1_body_fit.addon.rig_tables import guess_bones
 from lsr1_body_fit.lsr1_solver import SMPL_JOINT_NAMES, BodyPose, load_body_model, posed_joints, rest_joints
 
 from tests.blender.inside.addon.character_rigs import Figure
+from tests.blender.inside.addon.keyed import insert_keyframes
 
 MODES = ("QUATERNION", "XYZ", "AXIS_ANGLE", "ZYX")
 LIMBS = [

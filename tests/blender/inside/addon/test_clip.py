@@ -23,6 +23,7 @@ from lsr1_body_fit.lsr1_solver import (
     project,
 )
 
+from tests.blender.inside.addon.keyed import insert_keyframes
 from tests.blender.inside.addon.rigs import armature_of, bone_heads
 from tests.blender.inside.addon.test_operators import camera_of_case, says
 from tests.shared import REPOSITORY, SHARED, needs_shared
@@ -86,7 +87,7 @@ def test_nothing_else_changes_and_earlier_takes_stay() -> None:
     scene = scene_of_walk(12)
     bpy.ops.lsr1.add_body()
     armature = target(bpy.context)
-    keyframes.insert_keyframes(armature, clips_pose(3), [5, 6, 7])
+    insert_keyframes(armature, clips_pose(3), [5, 6, 7])
     first = armature.animation_data.action
     before = [(c.data_path, c.array_index, c.evaluate(6)) for c in curves_of(armature)]
     other = bpy.data.objects.new("other", None)
@@ -118,7 +119,7 @@ def test_a_take_that_is_given_up_leaves_nothing() -> None:
     bpy.ops.lsr1.add_body()
     armature = target(bpy.context)
     armature.pose.bones["left_elbow"].rotation_quaternion = (0.8, 0.6, 0.0, 0.0)
-    keyframes.insert_keyframes(armature, clips_pose(2), [5, 6])
+    insert_keyframes(armature, clips_pose(2), [5, 6])
     before = armature.animation_data.action
     slot = getattr(armature.animation_data, "action_slot", None)
     rest = np.array([np.array(bone.matrix_local) for bone in armature.data.bones])

@@ -18,6 +18,7 @@ from lsr1_body_fit.lsr1_solver import (
 )
 from lsr1_body_fit.lsr1_solver.rotation import axis_angle_to_matrix
 
+from tests.blender.inside.addon.keyed import insert_keyframes
 from tests.blender.inside.addon.rigs import bone_heads
 
 MODES = ("QUATERNION", "AXIS_ANGLE", "XYZ")
@@ -53,7 +54,7 @@ def test_every_key_and_what_is_between(mode: str) -> None:
     for bone in armature.pose.bones:
         bone.rotation_mode = mode
     clip, cameras = turning_clip(count), camera_path(count)
-    keyframes.insert_keyframes(armature, clip, range(1, count + 1), cameras)
+    insert_keyframes(armature, clip, range(1, count + 1), cameras)
     joints = posed_joints(body, clip)
     joints = joints @ np.swapaxes(cameras[:, :3, :3], 1, 2) + cameras[:, None, :3, 3]
     for frame in (1, 17, count):
@@ -69,13 +70,13 @@ def test_every_key_and_what_is_between(mode: str) -> None:
 def test_keys_at_other_frames_and_second_action_stay() -> None:
     armature = bodies.add_body(bpy.context)
     clip = turning_clip(10)
-    keyframes.insert_keyframes(armature, clip, range(1, 11))
+    insert_keyframes(armature, clip, range(1, 11))
     first = armature.animation_data.action
     before = {
         (curve.data_path, curve.array_index): [tuple(point.co) for point in curve.keyframe_points]
         for curve in curves_of(armature)
     }
-    keyframes.insert_keyframes(armature, clip.frames(slice(0, 3)), [4, 5, 6])
+    insert_keyframes(armature, clip.frames(slice(0, 3)), [4, 5, 6])
     assert armature.animation_data.action == first
     for curve in curves_of(armature):
         after = [tuple(point.co) for point in curve.keyframe_points]
@@ -87,13 +88,13 @@ def test_keys_at_other_frames_and_second_action_stay() -> None:
 def test_a_still_keeps_the_sign_of_the_key_before() -> None:
     armature = bodies.add_body(bpy.context)
     pose = turning_clip(1)
-    keyframes.insert_keyframes(armature, pose, [1])
+    insert_keyframes(armature, pose, [1])
     path = 'pose.bones["pelvis"].rotation_quaternion'
     for i in range(4):
         curve = curves_of(armature).find(path, index=i)
         curve.keyframe_points[0].co.y *= -1
         curve.update()
-    keyframes.insert_keyframes(armature, pose, [10])
+    insert_keyframes(armature, pose, [10])
     values = np.array([curves_of(armature).find(path, index=i).evaluate(10) for i in range(4)])
     first = np.array([curves_of(armature).find(path, index=i).evaluate(1) for i in range(4)])
     assert values @ first > 0
@@ -103,7 +104,7 @@ def test_a_thousand_frames_take_little_time() -> None:
     armature = bodies.add_body(bpy.context)
     clip = turning_clip(1000)
     start = time.perf_counter()
-    keyframes.insert_keyframes(armature, clip, range(1, 1001))
+    insert_keyframes(armature, clip, range(1, 1001))
     assert time.perf_counter() - start < 2.0
 
 
