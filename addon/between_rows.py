@@ -68,14 +68,15 @@ def edits_between(
     motion: BoneMotion,
     done: np.ndarray,
     now: float,
+    every: np.ndarray,
 ) -> tuple[EditsBetween, BoneMotion]:
     """The edits between rows at scene frames [B], and the bones' ``motion`` [B] in which rows stand for them.
 
     ``written`` [B] is what the last fit has left; parts of rows that are ``done`` [B, 26] stay themselves:
-    they were changed, or are locked.
+    they were changed, or are locked. ``every`` [N] are all rows: keys there are not between rows.
     """
     times = np.union1d(all_key_times(armature), [now])
-    times = times[~near_frames(times, frames)]
+    times = times[~near_frames(times, every)]
     near = [nearest_row(frames, time) for time in times.tolist()]
     times = times[[row is not None for row in near]]
     rows = np.array([row for row in near if row is not None], dtype=int)

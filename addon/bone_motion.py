@@ -40,6 +40,10 @@ class BoneMotion:
     basis: np.ndarray
     location: np.ndarray
 
+    def rows(self, index: np.ndarray | slice) -> BoneMotion:
+        """Some of the frames."""
+        return BoneMotion(self.basis[index], self.location[index])
+
     def pose(self, rig: Rig, betas: np.ndarray, to_world: Matrix | np.ndarray | None = None) -> BodyPose:
         """The solver's parameters for a shape [S]; ``to_world`` as in ``apply_pose``."""
         local, pelvis = joints_of_channels(rig, self.basis, self.location, to_world)

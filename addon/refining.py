@@ -61,6 +61,25 @@ class Refit:
         minimizer = MINIMIZERS[self.minimizer]
         yield from fit(self.problem, minimizer, initial=self.start, max_iterations=self.steps)
 
+    def still(self, row: int) -> Refit:
+        """One of the frames as a picture of its own."""
+        one, path = slice(row, row + 1), self.path
+        if path.moves:
+            path = replace(path, camera=path.camera.frames(one), to_world=path.to_world[row])
+        problem = replace(self.problem.frames(one), frame_rate=None, camera_to_world=None)
+        return replace(
+            self,
+            path=path,
+            problem=problem,
+            frames=self.frames[one],
+            motion=self.motion.rows(one),
+            written=self.written.rows(one),
+            start=self.start.frames(one),
+            changes=self.changes[one],
+            edited=self.edited[one],
+            between=replace(self.between, taken=self.between.taken[one]),
+        )
+
     def accept(self, context: bpy.types.Context, pose: BodyPose) -> str:
         """Write what may change, and nothing else. Returns a line for the user."""
         scene, armature = context.scene, context.scene.objects[self.armature]
@@ -172,9 +191,10 @@ def scene_problem(
     rows = _rows(scene, armature, first, last, around)
     if rows is None:
         frames, keypoints = np.array([float(now)]), keypoints_at(scene, scene.frame_current)
-        rate = None
+        every, rate = frames, None
     else:
-        frames = row_frames(scene, frame_count(scene))[rows]
+        every = row_frames(scene, frame_count(scene))
+        frames = every[rows]
         keypoints = track_keypoints(scene, track_of(scene, armature)).frames(rows)
         rate = clip_rate(scene) if len(frames) > 1 else None
     path = camera_path(context, view, frames)
@@ -183,7 +203,7 @@ def scene_problem(
     written, betas = recall(armature, frames, motion), shown_betas(armature)
     edited = changed_by_hand(armature, frames, written, motion) & keyed
     done = edited | locked_parts(armature, frames)
-    between, motion = edits_between(armature, frames, written, motion, done, now)
+    between, motion = edits_between(armature, frames, written, motion, done, now, every)
     problem = FitProblem(
         rig.body,
         path.camera,

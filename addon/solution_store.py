@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import bpy
 import numpy as np
-from mathutils import Quaternion
+from mathutils import Matrix, Quaternion
 
 from ..lsr1_solver.body_model import JOINT_COUNT
 from ..lsr1_solver.problem import PARTS, PLACE
@@ -21,7 +21,7 @@ from ..lsr1_solver.rotation import (
     matrix_to_quaternion,
     quaternion_to_axis_angle,
 )
-from .bone_motion import BoneMotion
+from .bone_motion import BoneMotion, read_bones
 from .curve_keys import SAME_FRAME
 from .rig import rig_of
 
@@ -117,11 +117,16 @@ def stands(scene: bpy.types.Scene, armature: bpy.types.Object) -> bool:
     turns = np.reshape(_part(held, _TURNS, place, 4 * len(joints)), (-1, 4))
     changes = np.array(_part(held, _CHANGES, row, len(PARTS))) > 0
     bones, rig = armature.pose.bones, rig_of(armature)
-    for joint, turn in zip(joints.astype(int).tolist(), turns.tolist(), strict=True):
-        off = bones[rig.bones[joint]].matrix_basis.to_quaternion().rotation_difference(Quaternion(turn))
+    basis = {j: bones[rig.bones[j]].matrix_basis for j in joints.astype(int).tolist()}
+    location = np.array(bones[rig.bones[0]].location)
+    if abs(frames[row] - now) > SAME_FRAME:
+        motion, _ = read_bones(armature, frames[[row]])
+        basis, location = {j: Matrix(motion.basis[0, j]) for j in basis}, motion.location[0]
+    for (joint, matrix), turn in zip(basis.items(), turns.tolist(), strict=True):
+        off = matrix.to_quaternion().rotation_difference(Quaternion(turn))
         if changes[joint] and abs(off.to_exponential_map().length) > _SAME:
             return False
-    moved = np.abs(np.array(bones[rig.bones[0]].location) - _part(held, _PLACES, place, 3)).max()
+    moved = np.abs(location - _part(held, _PLACES, place, 3)).max()
     return not changes[_PLACE] or bool(moved < _SAME)
 
 

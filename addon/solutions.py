@@ -25,7 +25,7 @@ from .keypoint_store import frame_count
 from .refining import Refit, free_parts, freedom, narrowed, scene_problem, span
 from .rig import rig_of
 from .solution_store import Choices, keep, kept
-from .timing import nearest_row, row_frames
+from .timing import row_frames
 
 _PLACE = PARTS.index(PLACE)
 
@@ -83,10 +83,8 @@ def solution_search(context: bpy.types.Context, armature: bpy.types.Object) -> S
     scene, now = context.scene, context.scene.frame_current_final
     if not scene.lsr1.refine.limbs:
         raise FitError("Nothing may change: choose limbs in the panel Refine")
-    frames = row_frames(scene, frame_count(scene))
-    row = nearest_row(frames, now)
-    at = now if row is None else float(frames[row])
-    job = scene_problem(context, armature, at, at, around=0)
+    job = scene_problem(context, armature, now, now, around=1)
+    job = job.still(int(np.abs(job.frames - now).argmin()))
     free = np.full(1, np.inf)
     key = _key(armature, job, free, {*scene.lsr1.refine.limbs, scene.lsr1.refine.edits})
     return Search("", job, free, np.zeros(1, dtype=bool), (now, now), key)
@@ -101,7 +99,7 @@ def why_anew(armature: bpy.types.Object, search: Search) -> str | None:
     if not np.array_equal(choices.frames, search.job.frames[rows]):
         # Of other frames a limb may be flipped just as well.
         return "" if search.limb else "Another frame: searched anew. "
-    if choices.differs(held.shown, _rows_of(search.job.motion, rows)).any():
+    if choices.differs(held.shown, search.job.motion.rows(rows)).any():
         return "The pose has changed: searched anew. "
     if held.key != search.key:
         return "Keypoints, camera or settings have changed: searched anew. "
@@ -138,7 +136,7 @@ def keep_found(armature: bpy.types.Object, search: Search, found: tuple[Solution
             motions.append(as_it_is)
             continue
         change = change_to(armature, solution.pose, job.motion, job.frames, job.changes, job.path.to_world)
-        motions.append(_rows_of(change.motion, rows))
+        motions.append(change.motion.rows(rows))
     # What was chosen in a clip is an edit of its frame, from which Re-fit goes on; a still has but one frame.
     mine = job.changes & ~job.edited
     if search.limb:
@@ -161,10 +159,12 @@ def show(context: bpy.types.Context, armature: bpy.types.Object, search: Search,
     changes = np.zeros((len(job.frames), len(PARTS)), dtype=bool)
     changes[rows] = choices.changes
     keeps = scene.lsr1.refine.edits == "LOCK"
-    still = job.between.still(armature, row_frames(scene, frame_count(scene)), search.reach, keep=keeps)
+    # What changes may do so between two rows, too: a pose half way to the last one is no edit.
+    between = replace(job.between, edited=job.between.edited & ~changes.any(axis=0))
+    still = between.still(armature, row_frames(scene, frame_count(scene)), search.reach, keep=keeps)
     BoneChange(job.frames, BoneMotion(basis, location), job.motion, changes).write(armature, now, still)
     fresh, _ = read_bones(armature, choices.frames, now)
-    written = _rows_of(job.written, rows)
+    written = job.written.rows(rows)
     turned, placed = choices.mine[:, :JOINT_COUNT, None, None], choices.mine[:, _PLACE, None]
     record = BoneMotion(
         np.where(turned, fresh.basis, written.basis), np.where(placed, fresh.location, written.location)
@@ -185,10 +185,6 @@ def _has_bones(armature: bpy.types.Object) -> np.ndarray:
     """Which of PARTS [26] a rig has bones for: some have no hands."""
     bones = rig_of(armature).bones
     return np.array([name is not None for name in (*bones, bones[0], "shape")])
-
-
-def _rows_of(motion: BoneMotion, rows: np.ndarray) -> BoneMotion:
-    return BoneMotion(motion.basis[rows], motion.location[rows])
 
 
 def _key(armature: bpy.types.Object, job: Refit, free: np.ndarray, words: set[str]) -> str:

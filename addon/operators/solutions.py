@@ -34,9 +34,7 @@ class _Chooses(InSlices):
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         """With a body and keypoints, outside the modes that edit; while something runs, too (see below)."""
-        return (
-            body_there(cls, context) and keypoints_there(cls, context) and out_of_edit_modes(cls, context)
-        )
+        return body_there(cls, context) and keypoints_there(cls, context) and out_of_edit_modes(cls, context)
 
     def asked(self, context: bpy.types.Context, armature: bpy.types.Object) -> Search:
         """What is looked for."""
