@@ -24,7 +24,7 @@ from lsr1_body_fit.lsr1_solver.depth_flip import FLIPS, flipped_joints
 from lsr1_body_fit.lsr1_solver.limits import ALLOWED, BONES, FORBIDDEN, JOINTS
 from lsr1_body_fit.lsr1_solver.refine import LIMBS
 
-from tests.blender.inside.addon.test_clip import curves_of, fit_clip
+from tests.blender.inside.addon.test_clip import curves_of, fit_clip, scene_of_walk
 from tests.blender.inside.addon.test_operators import says
 from tests.blender.inside.addon.test_refine_edits import all_keys
 from tests.blender.inside.addon.test_smpl_rigs import KINDS, smpl_rig
@@ -360,6 +360,26 @@ def test_other_rigs_are_flipped_in_their_own_rotation_modes(kind: str) -> None:
     elbow.rotation_mode = "XYZ"
     elbow.rotation_euler.x += 0.1
     assert not stands(scene, armature)
+
+
+def test_in_real_time_clicks_go_on_between_the_keys() -> None:
+    """Of a clip of 60 frames a second in a scene of 24 no key lies at frame 12."""
+    scene = scene_of_walk(24)
+    scene.lsr1.keypoints.keys_at = "TIME"
+    armature, frames = fit_clip(), np.arange(1.0, 24.0)
+    scene.frame_set(12)
+    before, _ = read_bones(armature, frames)
+    held = armature.lsr1_body.solutions
+    for click in (1, 2, 3, 0):
+        assert bpy.ops.lsr1.flip_limb(limb="left_arm") == {"FINISHED"}
+        assert held.shown == click and stands(scene, armature)
+        after, _ = read_bones(armature, frames)
+        moved = np.abs(after.basis - before.basis).max(axis=(1, 2, 3)) > 1e-6
+        assert set(np.flatnonzero(moved)) <= {11} and moved[11] == (click > 0)
+    assert bpy.ops.lsr1.other_solutions() == {"FINISHED"}
+    then = held.shown
+    assert bpy.ops.lsr1.other_solutions() == {"FINISHED"}
+    assert held.shown == (then + 1) % len(held.found) and stands(scene, armature)
 
 
 def test_one_undo_takes_back_a_flip_and_a_whole_walk() -> None:
