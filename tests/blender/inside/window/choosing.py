@@ -83,12 +83,12 @@ def prepared() -> Iterator[float]:
 
 
 def flipped() -> Iterator[float]:
-    """Two clicks on Right Arm, which is found first, show two twins; two undos bring the fit back."""
+    """Two clicks on Left Arm, which is found first, show two twins; two undos bring the fit back."""
     before = bones()
     picture("choosing_fit")
     place = yield from found("lsr1.flip_limb")
     yield from until_idle()
-    assert held().limb == "right_arm" and held().shown == 1
+    assert held().limb == "left_arm" and held().shown == 1
     first = bones()
     assert first != before
     yield REDRAW
