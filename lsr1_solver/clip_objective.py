@@ -15,9 +15,7 @@ identity and the velocities are uncorrelated, so time couples each coordinate wi
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass, fields, replace
-from functools import cached_property
 from typing import TypeVar
 
 import numpy as np
@@ -26,10 +24,6 @@ from .clip_chain import ClipChain, PosedClip
 from .clip_model import ClipModel
 from .clip_terms import Anchors, Kept, Lens, Spatial, Temporal, total
 from .limits import SOFTNESS
-from .threads import side_by_side
-
-# Frames of a part at most.
-PART = 512
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,10 +82,11 @@ class ClipObjective:
         """The clip's energy [1] and gradient [1, n T + S]."""
         y, b = self.split(z)
         x, betas = self.parameters(z)
-        parts = side_by_side(lambda part: part.energy_and_gradient(x, betas), self._parts)
-        whole = sum(energy for energy, _, _ in parts)
-        by_x = np.concatenate([by_x for _, by_x, _ in parts], axis=1)
-        by_betas = np.sum([by_betas for _, _, by_betas in parts], axis=0)
+        posed = self.chain.pose(x, betas)
+        by_frame, force = self._forces(posed)
+        limits = posed.limits()
+        by_x, by_betas = posed.pull_back(force, self.limit_weight * limits / SOFTNESS)
+        whole = total(by_frame) + 0.5 * total(self.limit_weight * np.einsum("lt,lt->t", limits, limits))
         if self.kept is None:
             more, by_y = self._ties(y)
             by_y += self.basis.T @ by_x
@@ -101,22 +96,19 @@ class ClipObjective:
         by_b = self.shape_spread.T @ by_betas + self.shape_weight * b
         return np.array([whole]), self.join(by_y, by_b)
 
-    @cached_property
-    def _parts(self) -> list[_Frames]:
-        """The clip's frames in parts of about the same length, to be worked on side by side."""
-        count = 2 * -(-len(self) // (2 * PART)) if len(self) > PART else 1
-        edges = np.linspace(0, len(self), count + 1).round().astype(int).tolist()
-        return [
-            _Frames(
-                part,
-                self.chain.frames(part),
-                self.lens.frames(part),
-                None if self.anchors is None else self.anchors.frames(part),
-                None if self.spatial is None else self.spatial.frames(part),
-                self.limit_weight[part],
-            )
-            for part in (slice(*ends) for ends in itertools.pairwise(edges))
-        ]
+    def _forces(self, posed: PosedClip) -> tuple[np.ndarray, np.ndarray]:
+        """What keypoints and anchors cost [T], and the gradient at the chain's points."""
+        count = len(self.lens.target)
+        energy, on_keypoints = self.lens.energy_and_force(posed.points[:count])
+        force = np.zeros_like(posed.points)
+        force[:count] = on_keypoints
+        if self.spatial is not None:
+            more, in_space = self.spatial.energy_and_force(posed.points[:count])
+            energy, force[:count] = energy + more, force[:count] + in_space
+        if self.anchors is not None:
+            more, force[count:] = self.anchors.energy_and_force(posed.points[count:])
+            energy = energy + more
+        return energy, force
 
     def _ties(self, y: np.ndarray) -> tuple[float, np.ndarray]:
         """What ties coordinates [n, T] to the reading and to their neighbours: energy and gradient."""
@@ -192,35 +184,6 @@ class ClipObjective:
     def without(self, dropped: np.ndarray) -> ClipObjective:
         """The same clip without some keypoints; ``dropped`` [K, T]."""
         return replace(self, lens=replace(self.lens, weight=np.where(dropped, 0, self.lens.weight)))
-
-
-@dataclass(frozen=True, eq=False)
-class _Frames:
-    """Some frames of a clip without what ties them to others: keypoints, limits and anchors."""
-
-    index: slice
-    chain: ClipChain
-    lens: Lens
-    anchors: Anchors | None
-    spatial: Spatial | None
-    limit_weight: np.ndarray
-
-    def energy_and_gradient(self, x: np.ndarray, betas: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
-        """From all frames' ``x`` [75, T] the energy of these F, and the gradients [75, F] and [S]."""
-        posed = self.chain.pose(x[:, self.index], betas)
-        count = len(self.lens.target)
-        energy, on_keypoints = self.lens.energy_and_force(posed.points[:count])
-        force = np.zeros_like(posed.points)
-        force[:count] = on_keypoints
-        if self.spatial is not None:
-            more, in_space = self.spatial.energy_and_force(posed.points[:count])
-            energy, force[:count] = energy + more, force[:count] + in_space
-        if self.anchors is not None:
-            more, force[count:] = self.anchors.energy_and_force(posed.points[count:])
-            energy = energy + more
-        limits = posed.limits()
-        whole = total(energy) + 0.5 * total(self.limit_weight * np.einsum("lt,lt->t", limits, limits))
-        return whole, *posed.pull_back(force, self.limit_weight * limits / SOFTNESS)
 
 
 Part = TypeVar("Part", ClipObjective, Lens, Temporal, Kept, Spatial)

@@ -146,10 +146,6 @@ class Anchors:
         force = self.weight[:, None] * apart
         return 0.5 * np.einsum("pct,pct->t", force, apart), force
 
-    def frames(self, index: slice) -> Anchors:
-        """Some frames alone."""
-        return Anchors(self.place[..., index], self.weight[:, index])
-
 
 @dataclass(frozen=True, eq=False)
 class Kept:
