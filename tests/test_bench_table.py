@@ -26,3 +26,8 @@ def test_several_tables_are_one_list_of_rows(tmp_path: Path, capsys: pytest.Capt
 def test_columns_are_in_snake_case(column: str) -> None:
     with pytest.raises(ValueError, match="snake case"):
         show([{column: 1}], None)
+
+
+def test_a_row_may_lack_a_column(capsys: pytest.CaptureFixture[str]) -> None:
+    show([{"method": "lm"}, {"method": "lsr1", "ms": 2.5}], None)
+    assert capsys.readouterr().out.split("\n")[2:4] == ["| lm     |     |", "| lsr1   | 2.5 |"]

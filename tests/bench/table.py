@@ -27,28 +27,28 @@ def parser(doc: str | None) -> argparse.ArgumentParser:
 
 
 def show(rows: Sequence[Row], json_file: Path | None) -> None:
-    """Print rows with the same keys, in snake case, as an aligned table, and write them if asked."""
-    _print(rows)
+    """Write rows if asked, and print them as an aligned table: keys in snake case, blanks where a row lacks one."""
     _write(rows, json_file)
+    _print(rows)
 
 
 def show_tables(tables: Mapping[str, Sequence[Row]], json_file: Path | None) -> None:
     """Print several tables below their titles; in the file every row says which `table` it is of."""
+    _write([{"table": title, **row} for title, rows in tables.items() for row in rows], json_file)
     for title, rows in tables.items():
         print(f"\n{title}\n")
         _print(rows)
-    _write([{"table": title, **row} for title, rows in tables.items() for row in rows], json_file)
 
 
 def _print(rows: Sequence[Row]) -> None:
-    columns = list(rows[0])
+    columns = list(dict.fromkeys(column for row in rows for column in row))
     for column in columns:
         if not _COLUMN.fullmatch(column):
             raise ValueError(f"the column {column!r} is not in snake case")
-    cells = [columns, *([_cell(row[c]) for c in columns] for row in rows)]
+    cells = [columns, *([_cell(row.get(c, "")) for c in columns] for row in rows)]
     widths = [max(len(line[i]) for line in cells) for i in range(len(columns))]
     for n, line in enumerate(cells):
-        numeric = [not isinstance(rows[0][c], str) for c in columns]
+        numeric = [not any(isinstance(row.get(c), str) for row in rows) for c in columns]
         padded = (
             c.rjust(w) if right else c.ljust(w) for c, w, right in zip(line, widths, numeric, strict=True)
         )
