@@ -27,7 +27,7 @@ def parser(doc: str | None) -> argparse.ArgumentParser:
 
 
 def show(rows: Sequence[Row], json_file: Path | None) -> None:
-    """Write rows if asked, and print them as an aligned table: keys in snake case, blanks where a row lacks one."""
+    """Write rows if asked, and print them as an aligned table; keys are in snake case, and may be absent."""
     _write(rows, json_file)
     _print(rows)
 

@@ -29,7 +29,7 @@ from hands import (
 )
 
 MODULE = "bl_ext.user_default.lsr1_body_fit"
-LAST, SIZE = 8, (1080, 1920)
+LAST, SIZE = 40, (1080, 1920)
 # The corners of a picture from the top left around, RGB.
 CORNERS = ((1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 0))
 

@@ -182,11 +182,10 @@ def locked() -> Iterator[float]:
     scene.lsr1.refine.pin_to = "CURSOR"
     scene.cursor.location = body().matrix_world @ body().pose.bones["right_wrist"].head
     scene.cursor.location.z += 0.1
-    yield REDRAW
+    yield from scroll_to_end()
     yield from press("lsr1.pin_joint")
     assert [(pin.name, pin.first, pin.last) for pin in held.pins] == [("right_wrist", FRAME, FRAME)]
     yield from shown("refine_locked")
-    yield from scroll_to_end()
     yield from press("lsr1.refit")
     yield from until_idle()
     held = body().lsr1_body
