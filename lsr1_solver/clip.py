@@ -167,11 +167,10 @@ def _solve(
     for way in _sometimes(begun.steps(clip.max_iterations)):
         solved = problem.motion(way.z, solved)
         yield solved
-    z = way.z
     contacts = contacts_of(problem, solved)
     if contacts.any() or view.problem.pins is not None:
-        z = with_points_in_place(problem, z, contacts)
-    yield replace(problem.motion(z, solved), contacts=contacts)
+        solved = problem.motion(with_points_in_place(problem, way.z, contacts), solved)
+    yield replace(solved, contacts=contacts)
 
 
 def _sometimes(way: Iterator[Descent]) -> Iterator[Descent]:

@@ -74,7 +74,7 @@ class ClipChain:
             world[first:last, 3] = parent[:, 3] + moved.reshape(last - first, 3, frames)
         return world, V, (V @ world.reshape(JOINT_COUNT * 4, -1)).reshape(-1, 3, frames)
 
-    def frames(self, index: np.ndarray | slice) -> ClipChain:
+    def frames(self, index: np.ndarray) -> ClipChain:
         """Some frames alone."""
         return replace(self, root=self.root[..., index])
 

@@ -19,23 +19,22 @@ from .quasi_newton import LBFGS, SR1
 class Descent:
     """How far a minimizer has come.
 
-    Levenberg-Marquardt is given the clip itself (``base`` is None), the others its energy in the coordinates
-    of a base.
+    ``energy`` is what it sees: Levenberg-Marquardt the clip itself, the others in the coordinates of a base.
     """
 
     minimizer: Minimizer[MinimizerState]
-    objective: ClipObjective
-    base: Whitened | None
+    energy: ClipObjective | Whitened
     state: MinimizerState
 
     @property
     def z(self) -> np.ndarray:
         """The best point so far, [1, n T + S]."""
-        return self.state.z if self.base is None else self.base.outward(self.state.z)
+        z = self.state.z
+        return self.energy.outward(z) if isinstance(self.energy, Whitened) else z
 
     def steps(self, count: int) -> Iterator[Descent]:
         """What comes next, until the minimizer has converged."""
-        seen, state = _seen(self.objective, self.base), self.state
+        seen, state = _seen(self.energy), self.state
         for _ in range(count):
             state = self.minimizer.step(seen, state)
             yield replace(self, state=state)
@@ -44,27 +43,27 @@ class Descent:
 
     def on(self, objective: ClipObjective) -> Descent:
         """Going on with an energy that has changed a little, from the same point in the same coordinates."""
-        base = None if self.base is None else replace(self.base, objective=objective)
-        seen = _seen(objective, base)
+        whitened = isinstance(self.energy, Whitened)
+        energy = replace(self.energy, objective=objective) if whitened else objective
         if isinstance(self.state, ClipState):
-            state = self.state.on(seen)
+            state = self.state.on(_seen(energy))
         else:
-            state = self.minimizer.init(seen, self.state.z)
-        return Descent(self.minimizer, objective, base, state)
+            state = self.minimizer.init(_seen(energy), self.state.z)
+        return Descent(self.minimizer, energy, state)
 
 
 def descent(objective: ClipObjective, z: np.ndarray, minimizer: Minimizer[MinimizerState]) -> Descent:
     """A minimizer at its start, ``z`` [1, n T + S]."""
     if isinstance(minimizer, LevenbergMarquardt):
         whole = cast("Minimizer[MinimizerState]", minimizer)
-        return Descent(whole, objective, None, whole.init(_seen(objective, None), z))
+        return Descent(whole, objective, whole.init(_seen(objective), z))
     if isinstance(minimizer, LBFGS | SR1):
         # The base has given the coordinates their scale: the first step needs no bound.
         minimizer = cast("Minimizer[MinimizerState]", replace(minimizer, first_length=np.inf))
-    base = Whitened(objective, kronecker_base(objective, z), z)
-    return Descent(minimizer, objective, base, minimizer.init(_seen(objective, base), np.zeros_like(z)))
+    whitened = Whitened(objective, kronecker_base(objective, z), z)
+    return Descent(minimizer, whitened, minimizer.init(_seen(whitened), np.zeros_like(z)))
 
 
-def _seen(objective: ClipObjective, base: Whitened | None) -> LeastSquares:
-    """What the minimizer evaluates. Cast: what is not given the clip itself does without linearizing it."""
-    return cast("LeastSquares", objective if base is None else base)
+def _seen(energy: ClipObjective | Whitened) -> LeastSquares:
+    # Cast: what is not given the clip itself does without linearizing it.
+    return cast("LeastSquares", energy)

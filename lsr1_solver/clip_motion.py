@@ -181,12 +181,19 @@ def between(values: np.ndarray, known: np.ndarray) -> np.ndarray:
     """
     if known.all():
         return values
+    before, after, share = _neighbours(known)
+    share = share.astype(values.dtype).reshape(-1, *([1] * (values.ndim - 1)))
+    return values[before] * (1 - share) + values[after] * share
+
+
+def _neighbours(known: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of every frame [T] the known ones before and after it, by their number among the known, and how far it
+    has come from one to the other. Beyond the ends both are the same.
+    """
     frames, at = np.arange(len(known)), np.flatnonzero(known)
     after = np.clip(np.searchsorted(at, frames), 0, len(at) - 1)
     before = np.maximum(after - (at[after] > frames), 0)
-    share = np.clip((frames - at[before]) / np.maximum(at[after] - at[before], 1), 0, 1)
-    share = share.astype(values.dtype).reshape(-1, *([1] * (values.ndim - 1)))
-    return values[before] * (1 - share) + values[after] * share
+    return before, after, np.clip((frames - at[before]) / np.maximum(at[after] - at[before], 1), 0, 1)
 
 
 def low_pass(values: np.ndarray, frame_rate: float) -> np.ndarray:
@@ -210,25 +217,18 @@ def bridge_gaps(pose: BodyPose, known: np.ndarray) -> BodyPose:
 
     ``known`` [B] with at least one frame set; before the first and after the last the pose is held.
     """
-    frames = np.arange(len(pose))
-    at = np.flatnonzero(known)
-    after = np.clip(np.searchsorted(at, frames), 0, len(at) - 1)
-    before = np.where(at[after] == frames, after, np.maximum(after - 1, 0))
-    left, right = at[before], at[after]
-    share = np.clip((frames - left) / np.maximum(right - left, 1), 0.0, 1.0)
-
-    def between(values: np.ndarray) -> np.ndarray:
-        w = share.reshape(-1, *([1] * (values.ndim - 1)))
-        return (1 - w) * values[left] + w * values[right]
+    before, after, share = _neighbours(known)
 
     def turned(omega: np.ndarray) -> np.ndarray:
-        R = axis_angle_to_matrix(omega)
-        way = matrix_to_axis_angle(R[right] @ np.swapaxes(R[left], -1, -2))
+        R = axis_angle_to_matrix(omega[known])
+        way = matrix_to_axis_angle(R[after] @ np.swapaxes(R[before], -1, -2))
         w = share.reshape(-1, *([1] * (omega.ndim - 1)))
-        moved = matrix_to_axis_angle(axis_angle_to_matrix(w * way) @ R[left])
-        known_rows = known.reshape(w.shape)
-        return np.where(known_rows, omega, moved)
+        moved = matrix_to_axis_angle(axis_angle_to_matrix(w * way) @ R[before])
+        return np.where(known.reshape(w.shape), omega, moved)
 
     return BodyPose(
-        turned(pose.global_orient), turned(pose.body_pose), between(pose.betas), between(pose.transl)
+        turned(pose.global_orient),
+        turned(pose.body_pose),
+        between(pose.betas[known], known),
+        between(pose.transl[known], known),
     )

@@ -90,7 +90,7 @@ class Lens:
         rows = np.moveaxis(rows, 2, 0)
         return rows if self.turn is None else rows @ np.moveaxis(self.turn, -1, 0)[:, None]
 
-    def frames(self, index: np.ndarray | slice) -> Lens:
+    def frames(self, index: np.ndarray) -> Lens:
         """Some frames alone."""
         turn = None if self.turn is None else self.turn[..., index]
         eye = None if self.eye is None else self.eye[..., index]
@@ -125,7 +125,7 @@ class Spatial:
         whole = np.maximum(self.weight.sum(axis=0), 1e-12)
         return np.einsum("kt,krt->rt", self.weight, values) / whole
 
-    def frames(self, index: np.ndarray | slice) -> Spatial:
+    def frames(self, index: np.ndarray) -> Spatial:
         """Some frames alone."""
         return Spatial(self.target[..., index], self.weight[:, index])
 
