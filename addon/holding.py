@@ -81,11 +81,7 @@ def lock(armature: bpy.types.Object, parts: Collection[str], first: float, last:
 def unlock(armature: bpy.types.Object, parts: Collection[str], first: float, last: float) -> int:
     """Free parts from one scene frame to another; what lies outside stays locked. -> how many were locked."""
     locks = armature.lsr1_body.locks
-    found = [
-        index
-        for index, held in enumerate(locks)
-        if held.name in parts and held.first <= last + _SAME_FRAME and held.last >= first - _SAME_FRAME
-    ]
+    found = _reaching(locks, parts, first, last)
     for index in reversed(found):
         name, low, high = locks[index].name, locks[index].first, locks[index].last
         locks.remove(index)
@@ -94,6 +90,17 @@ def unlock(armature: bpy.types.Object, parts: Collection[str], first: float, las
                 item = locks.add()
                 item.name, item.first, item.last = name, begin, end
     return len(found)
+
+
+def _reaching(
+    items: bpy.types.bpy_prop_collection, names: Collection[str], first: float, last: float
+) -> list[int]:
+    """The locks or pins of these names that reach into these scene frames, by index."""
+    return [
+        index
+        for index, held in enumerate(items)
+        if held.name in names and held.first <= last + _SAME_FRAME and held.last >= first - _SAME_FRAME
+    ]
 
 
 def locked_parts(armature: bpy.types.Object, frames: np.ndarray) -> np.ndarray:
@@ -147,11 +154,7 @@ def _height(armature: bpy.types.Object, rig: Rig, joint: str) -> float:
 def unpin(armature: bpy.types.Object, joints: Collection[str], first: float, last: float) -> int:
     """Take away the pins of joints that reach into these scene frames. -> how many there were."""
     pins = armature.lsr1_body.pins
-    found = [
-        index
-        for index, held in enumerate(pins)
-        if held.name in joints and held.first <= last + _SAME_FRAME and held.last >= first - _SAME_FRAME
-    ]
+    found = _reaching(pins, joints, first, last)
     for index in reversed(found):
         pins.remove(index)
     return len(found)

@@ -62,6 +62,16 @@ def out_of_edit_modes(cls: type[bpy.types.Operator], context: bpy.types.Context)
     return True
 
 
+def ready_to_fit(cls: type[bpy.types.Operator], context: bpy.types.Context) -> bool:
+    """With a body and keypoints, outside the modes that edit, while nothing is being fitted."""
+    return (
+        is_idle(cls, context)
+        and body_there(cls, context)
+        and keypoints_there(cls, context)
+        and out_of_edit_modes(cls, context)
+    )
+
+
 def redraw(context: bpy.types.Context, *more: str) -> None:
     """Draw every 3D view again, its panels too, and ``more`` kinds of editors."""
     for window in context.window_manager.windows:

@@ -8,7 +8,7 @@ import bpy
 from ...lsr1_solver import FitState
 from ..depths import renew_depths
 from ..fits import SceneFit, Snapshot, accept, restore, scene_fit, show_state, snapshot, unseen_hips
-from .common import body_there, is_idle, keypoints_there, out_of_edit_modes, redraw, target
+from .common import ready_to_fit, redraw, target
 from .modal import InSlices
 
 
@@ -28,12 +28,7 @@ class LSR1_OT_fit_pose(InSlices, bpy.types.Operator):
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         """With a body and keypoints, outside the modes that edit."""
-        return (
-            is_idle(cls, context)
-            and body_there(cls, context)
-            and keypoints_there(cls, context)
-            and out_of_edit_modes(cls, context)
-        )
+        return ready_to_fit(cls, context)
 
     def begin(self, context: bpy.types.Context) -> None:
         """The problem that the scene describes."""

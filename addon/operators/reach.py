@@ -15,10 +15,9 @@ from ..reaching import Drag, Dragged, wants_keys
 from ..reprojection import joints_seen
 from .common import (
     body_there,
-    is_idle,
-    keypoints_there,
     out_of_edit_modes,
     over_panel,
+    ready_to_fit,
     redraw,
     target,
     told,
@@ -203,12 +202,7 @@ camera or is not seen"""
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         """With a body and keypoints."""
-        return (
-            is_idle(cls, context)
-            and body_there(cls, context)
-            and keypoints_there(cls, context)
-            and out_of_edit_modes(cls, context)
-        )
+        return ready_to_fit(cls, context)
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Find it."""

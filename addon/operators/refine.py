@@ -2,6 +2,7 @@
 # ruff: noqa: N801, RUF012 - Blender's way of naming and describing classes
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import bpy
 from bpy.props import BoolProperty
@@ -11,7 +12,7 @@ from ..depths import renew_depths
 from ..holding import active_joint, limbs_of, lock, parts_of, pin, selected_joints, unlock, unpin
 from ..refining import Refit, refit, span
 from .clip import SHOW_TIME
-from .common import body_there, is_idle, keypoints_there, out_of_edit_modes, redraw, target, told
+from .common import body_there, out_of_edit_modes, ready_to_fit, redraw, target, told
 from .modal import InSlices
 
 
@@ -31,12 +32,7 @@ class LSR1_OT_refit(InSlices, bpy.types.Operator):
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         """With a body and keypoints, outside the modes that edit."""
-        return (
-            is_idle(cls, context)
-            and body_there(cls, context)
-            and keypoints_there(cls, context)
-            and out_of_edit_modes(cls, context)
-        )
+        return ready_to_fit(cls, context)
 
     def begin(self, context: bpy.types.Context) -> None:
         """The problem that the panel describes."""
@@ -61,14 +57,21 @@ class LSR1_OT_refit(InSlices, bpy.types.Operator):
         renew_depths(context, context.scene.objects[self._job.armature])
 
 
-def bones_chosen(cls: type[bpy.types.Operator], context: bpy.types.Context) -> bool:
-    """Whether bones of the body are selected; says what to do where none is."""
-    if not (body_there(cls, context) and out_of_edit_modes(cls, context)):
-        return False
-    if not selected_joints(target(context)):
-        cls.poll_message_set("No bone is selected: go to Pose Mode and select some")
-        return False
-    return True
+@dataclass(frozen=True)
+class Chosen:
+    """The ``joints`` of a body whose bones are selected, from scene frame ``first`` to ``last``."""
+
+    armature: bpy.types.Object
+    joints: list[str]
+    first: float
+    last: float
+
+    @property
+    def when(self) -> str:
+        """The frames in words."""
+        if self.first == self.last:
+            return f"at frame {self.first:g}"
+        return f"from frame {self.first:g} to {self.last:g}"
 
 
 class _OfBones:
@@ -78,34 +81,27 @@ class _OfBones:
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        """With bones selected."""
-        return bones_chosen(cls, context)
+        """With bones of the body selected."""
+        if not (body_there(cls, context) and out_of_edit_modes(cls, context)):
+            return False
+        if not selected_joints(target(context)):
+            cls.poll_message_set("No bone is selected: go to Pose Mode and select some")
+            return False
+        return True
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Do it and say so."""
         with told(self):
             armature = target(context)
-            self.report(
-                {"INFO"}, self.act(context, armature, selected_joints(armature), *span(context.scene))
-            )
+            chosen = Chosen(armature, selected_joints(armature), *span(context.scene))
+            self.report({"INFO"}, self.act(context, chosen))
             redraw(context)
             return {"FINISHED"}
         return {"CANCELLED"}
 
-    def act(
-        self,
-        context: bpy.types.Context,
-        armature: bpy.types.Object,
-        joints: list[str],
-        first: float,
-        last: float,
-    ) -> str:
+    def act(self, context: bpy.types.Context, chosen: Chosen) -> str:
         """What is done. Returns a line for the user."""
         raise NotImplementedError
-
-
-def _where(first: float, last: float) -> str:
-    return f"at frame {first:g}" if first == last else f"from frame {first:g} to {last:g}"
 
 
 class _OfLimbs(_OfBones):
@@ -115,9 +111,9 @@ class _OfLimbs(_OfBones):
         name="Whole Limbs", description="Also the other bones of the limbs that the selected ones belong to"
     )
 
-    def chosen(self, joints: list[str]) -> list[str]:
-        """The joints that are meant, by the selected ones."""
-        return limbs_of(joints) if self.whole_limbs else joints
+    def meant(self, chosen: Chosen) -> list[str]:
+        """The selected bones' joints, or all of their limbs'."""
+        return limbs_of(chosen.joints) if self.whole_limbs else chosen.joints
 
 
 class LSR1_OT_lock_bones(_OfLimbs, bpy.types.Operator):
@@ -126,18 +122,11 @@ class LSR1_OT_lock_bones(_OfLimbs, bpy.types.Operator):
     bl_idname = "lsr1.lock_bones"
     bl_label = "Lock"
 
-    def act(
-        self,
-        context: bpy.types.Context,
-        armature: bpy.types.Object,
-        joints: list[str],
-        first: float,
-        last: float,
-    ) -> str:
+    def act(self, context: bpy.types.Context, chosen: Chosen) -> str:
         """Lock."""
-        joints = self.chosen(joints)
-        lock(armature, parts_of(joints), first, last)
-        return f"Locked {len(joints)} bone{'s' if len(joints) > 1 else ''} {_where(first, last)}"
+        joints = self.meant(chosen)
+        lock(chosen.armature, parts_of(joints), chosen.first, chosen.last)
+        return f"Locked {len(joints)} bone{'s' if len(joints) > 1 else ''} {chosen.when}"
 
 
 class LSR1_OT_unlock_bones(_OfLimbs, bpy.types.Operator):
@@ -146,18 +135,11 @@ class LSR1_OT_unlock_bones(_OfLimbs, bpy.types.Operator):
     bl_idname = "lsr1.unlock_bones"
     bl_label = "Unlock"
 
-    def act(
-        self,
-        context: bpy.types.Context,
-        armature: bpy.types.Object,
-        joints: list[str],
-        first: float,
-        last: float,
-    ) -> str:
+    def act(self, context: bpy.types.Context, chosen: Chosen) -> str:
         """Unlock."""
-        if not unlock(armature, parts_of(self.chosen(joints)), first, last):
-            raise FitError(f"None of the selected bones is locked {_where(first, last)}")
-        return f"Unlocked {_where(first, last)}"
+        if not unlock(chosen.armature, parts_of(self.meant(chosen)), chosen.first, chosen.last):
+            raise FitError(f"None of the selected bones is locked {chosen.when}")
+        return f"Unlocked {chosen.when}"
 
 
 class LSR1_OT_pin_joint(_OfBones, bpy.types.Operator):
@@ -166,18 +148,11 @@ class LSR1_OT_pin_joint(_OfBones, bpy.types.Operator):
     bl_idname = "lsr1.pin_joint"
     bl_label = "Pin"
 
-    def act(
-        self,
-        context: bpy.types.Context,
-        armature: bpy.types.Object,
-        joints: list[str],
-        first: float,
-        last: float,
-    ) -> str:
+    def act(self, context: bpy.types.Context, chosen: Chosen) -> str:
         """Pin."""
-        joint, kind = active_joint(armature) or joints[0], context.scene.lsr1.refine.pin_to
-        pin(context, armature, joint, kind, first, last)
-        return f"Pinned {joint.replace('_', ' ')} {_where(first, last)}"
+        joint, kind = active_joint(chosen.armature) or chosen.joints[0], context.scene.lsr1.refine.pin_to
+        pin(context, chosen.armature, joint, kind, chosen.first, chosen.last)
+        return f"Pinned {joint.replace('_', ' ')} {chosen.when}"
 
 
 class LSR1_OT_unpin_joint(_OfBones, bpy.types.Operator):
@@ -186,15 +161,8 @@ class LSR1_OT_unpin_joint(_OfBones, bpy.types.Operator):
     bl_idname = "lsr1.unpin_joint"
     bl_label = "Unpin"
 
-    def act(
-        self,
-        context: bpy.types.Context,
-        armature: bpy.types.Object,
-        joints: list[str],
-        first: float,
-        last: float,
-    ) -> str:
+    def act(self, context: bpy.types.Context, chosen: Chosen) -> str:
         """Take away."""
-        if not unpin(armature, joints, first, last):
-            raise FitError(f"None of the selected bones is pinned {_where(first, last)}")
-        return f"Unpinned {_where(first, last)}"
+        if not unpin(chosen.armature, chosen.joints, chosen.first, chosen.last):
+            raise FitError(f"None of the selected bones is pinned {chosen.when}")
+        return f"Unpinned {chosen.when}"
