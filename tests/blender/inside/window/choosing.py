@@ -11,17 +11,17 @@ sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 from hands import (
     HOVER,
     REDRAW,
-    SAMPLE,
     ZIP,
     bones,
-    choose_file,
     drive,
     key,
     move,
-    open_tab,
+    open_panel,
+    open_sample,
     picture,
     press,
     scroll_to_end,
+    until_idle,
     view,
 )
 from install import install
@@ -33,16 +33,6 @@ def held() -> bpy.types.PropertyGroup:
     return body.lsr1_body.solutions
 
 
-def until_idle() -> Iterator[float]:
-    """Wait for the end of what runs, and see it."""
-    for _ in range(200):
-        yield REDRAW
-        if not bpy.context.scene.lsr1.result.is_running:
-            yield REDRAW
-            return
-    raise AssertionError("it does not end")
-
-
 def click_again(x: int, y: int) -> Iterator[float]:
     """Click where the mouse is already."""
     window, _ = view()
@@ -52,33 +42,18 @@ def click_again(x: int, y: int) -> Iterator[float]:
     yield REDRAW
 
 
-def open_panel() -> None:
-    """The panel open, at the end of the sidebar, so that its buttons can be shown."""
-    panel = bpy.types.LSR1_PT_refine
-    bpy.utils.unregister_class(panel)
-    panel.bl_options, panel.bl_parent_id = set(), ""
-    bpy.utils.register_class(panel)
-
-
 def prepared() -> Iterator[float]:
     """The sample's movie and keypoints, one frame fitted."""
     install(ZIP)
     bpy.data.objects.remove(bpy.data.objects["Cube"])
-    yield from open_tab("LSR1")
-    yield from press("lsr1.open_picture")
-    yield from choose_file(SAMPLE / "walk.mp4")
-    yield from press("lsr1.import_keypoints")
-    yield from choose_file(SAMPLE / "keypoints" / "cam02.0000.json", format="BODY_25B", whole_folder=True)
+    yield from open_sample()
     scene = bpy.context.scene
-    scene.camera.data.lens = 1674 * 36 / 1920  # focal length and longer side in pixels
     yield from press("lsr1.add_body")
     scene.frame_set(30)
     yield from press("lsr1.fit_pose")
     yield from until_idle()
     yield from key("NUMPAD_0")
-    open_panel()
-    yield REDRAW
-    yield from scroll_to_end()
+    yield from open_panel(bpy.types.LSR1_PT_refine)
     bpy.ops.ed.undo_push(message="What the driver set")
 
 

@@ -10,21 +10,21 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parent))
 
 from hands import (
+    MODULE,
     REDRAW,
-    SAMPLE,
     WORK,
-    choose_file,
+    addon_part,
     drive,
     key,
-    open_tab,
+    open_sample,
     picture,
     press,
     region_of,
+    running,
     scroll_to_end,
     view,
 )
 
-MODULE = "bl_ext.user_default.lsr1_body_fit"
 LAST = 100
 
 
@@ -39,13 +39,9 @@ def keyed() -> int:
     data = found.animation_data if found else None
     if data is None or data.action is None:
         return 0
-    curves = sys.modules[f"{MODULE}.addon.keyframes"].ensure_curves(found, found.name)
+    curves = addon_part("keyframes").ensure_curves(found, found.name)
     place = curves.find('pose.bones["pelvis"].location', index=0)
     return len(place.keyframe_points) if place else 0
-
-
-def running() -> bool:
-    return bpy.context.scene.lsr1.result.is_running
 
 
 def begun(steps: int) -> Iterator[float]:
@@ -64,15 +60,10 @@ def prepared() -> Iterator[float]:
     )
     assert MODULE in bpy.context.preferences.addons, "the extension was refused"
     bpy.data.objects.remove(bpy.data.objects["Cube"])
-    yield from open_tab("LSR1")
-    yield from press("lsr1.open_picture")
-    yield from choose_file(SAMPLE / "walk.mp4")
-    yield from press("lsr1.import_keypoints")
-    yield from choose_file(SAMPLE / "keypoints" / "cam02.0000.json", format="BODY_25B", whole_folder=True)
+    yield from open_sample()
     scene = bpy.context.scene
     held = scene.lsr1.keypoints
     assert held.start_frame == 1 and abs(held.frame_rate - 60) < 1, held.frame_rate
-    scene.camera.data.lens = 1674 * 36 / 1920  # focal length and longer side in pixels
     yield from key("NUMPAD_0")
 
 
@@ -140,7 +131,7 @@ def colour_in_the_middle() -> tuple[int, ...]:
     shot.pixels.foreach_get(pixels)
     _, area = view()
     region = region_of(area, "WINDOW")
-    frame = sys.modules[f"{MODULE}.addon.footage"].camera_frame(
+    frame = addon_part("footage").camera_frame(
         bpy.context.scene, region, area.spaces.active.region_3d, (64, 36)
     )
     x, y = frame.to_region(np.array([16.0, 12.0]))
@@ -162,7 +153,7 @@ def sequence_agrees() -> Iterator[float]:
     scene = bpy.context.scene
     bpy.ops.lsr1.clear_keypoints()
     bpy.ops.lsr1.open_picture(filepath=str(folder / "shot_1003.png"), sequence=True)
-    footage = sys.modules[f"{MODULE}.addon.footage"]
+    footage = addon_part("footage")
     background = footage.moving_picture(scene)
     # Starts so far apart that Blender shows no texture of another one's frame.
     for start, offset in ((1001, 0), (1, 0), (21, 2), (41, 1)):

@@ -10,7 +10,7 @@ HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent / "addon")]
 
 from character_rigs import Figure, character
-from hands import REDRAW, ZIP, drive, key, move, open_tab, picture, press, scroll_to_end
+from hands import REDRAW, ZIP, drive, key, move, open_panel, open_tab, picture, press, scroll_to_end
 from install import install
 
 LAST = 3000  # frames: long enough to be caught in the act
@@ -29,14 +29,6 @@ def swing(body: bpy.types.Object) -> None:
             posed = body.pose.bones[bone]
             posed.rotation_quaternion = (1.0, sign * angle / 2, 0.0, 0.2)
             posed.keyframe_insert("rotation_quaternion", frame=frame)
-
-
-def open_panel() -> None:
-    """The panel open, at the end of the sidebar, so that its buttons can be shown."""
-    panel = bpy.types.LSR1_PT_copy
-    bpy.utils.unregister_class(panel)
-    panel.bl_options, panel.bl_parent_id = set(), ""
-    bpy.utils.register_class(panel)
 
 
 def action() -> bpy.types.Action | None:
@@ -60,7 +52,7 @@ def steps() -> Iterator[float]:
     rig = character("Mixamo", Figure(arm_down=45, size=0.9), prefix="mixamorig:", centimetres=True)
     rig.show_in_front = True
     scene = bpy.context.scene
-    open_panel()
+    yield from open_panel(bpy.types.LSR1_PT_copy)
     scene.lsr1.copy_target = rig
     rig.lsr1_copy.first, rig.lsr1_copy.last = 1, LAST
     scene.frame_set(7)

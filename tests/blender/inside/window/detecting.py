@@ -12,9 +12,11 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from hands import (
     HOVER,
+    MODULE,
     REDRAW,
     SAMPLE,
     WORK,
+    addon_part,
     choose_file,
     click,
     drive,
@@ -24,19 +26,14 @@ from hands import (
     picture,
     press,
     region_of,
+    running,
     scroll_to_end,
     view,
 )
 
-MODULE = "bl_ext.user_default.lsr1_body_fit"
 LAST, SIZE = 40, (1080, 1920)
 # The corners of a picture from the top left around, RGB.
 CORNERS = ((1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 0))
-
-
-def addon_part(name: str) -> object:
-    """A module of the installed add-on."""
-    return sys.modules[f"{MODULE}.addon.{name}"]
 
 
 def held() -> bpy.types.PropertyGroup:
@@ -46,10 +43,6 @@ def held() -> bpy.types.PropertyGroup:
 def points(frame: int) -> tuple[np.ndarray, np.ndarray] | None:
     """Keypoints and confidences that the scene shows at a frame."""
     return addon_part("keypoint_store").points_at(bpy.context.scene, frame)
-
-
-def running() -> bool:
-    return bpy.context.scene.lsr1.result.is_running
 
 
 def finished() -> Iterator[float]:

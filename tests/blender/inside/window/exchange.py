@@ -9,7 +9,7 @@ import numpy as np
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 
-from hands import REDRAW, WORK, ZIP, choose_file, drive, key, open_tab, picture, press, scroll_to_end
+from hands import WORK, ZIP, choose_file, drive, key, open_panel, open_tab, picture, press, scroll_to_end
 from install import install
 
 COUNT = 30
@@ -26,14 +26,6 @@ def write_motion(path: Path) -> None:
     np.savez(path, poses=poses, trans=trans, betas=np.zeros(16), gender="neutral", mocap_framerate=60.0)
 
 
-def open_panel() -> None:
-    """The panel open, at the end of the sidebar, so that its buttons can be shown."""
-    panel = bpy.types.LSR1_PT_in_out
-    bpy.utils.unregister_class(panel)
-    panel.bl_options, panel.bl_parent_id = set(), ""
-    bpy.utils.register_class(panel)
-
-
 def steps() -> Iterator[float]:
     """In, undone with one stroke, in again, and out in four ways."""
     install(ZIP)
@@ -41,9 +33,7 @@ def steps() -> Iterator[float]:
     write_motion(WORK / "walk.npz")
     yield from open_tab("LSR1")
     yield from press("lsr1.add_body")
-    open_panel()
-    yield REDRAW
-    yield from scroll_to_end()
+    yield from open_panel(bpy.types.LSR1_PT_in_out)
     bpy.ops.ed.undo_push(message="What the driver set")
     yield from press("lsr1.import_motion")
     yield 1.0

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import bpy
 
+MODULE = "bl_ext.user_default.lsr1_body_fit"
 WORK = Path("/work")
 ZIP = str(WORK / "extension.zip")
 SAMPLE = Path("/repository/assets/samples/walk")
@@ -67,6 +68,26 @@ def bones() -> list[tuple[float, ...]]:
     return [tuple(value for row in bone.matrix for value in row) for bone in body.pose.bones]
 
 
+def addon_part(name: str) -> object:
+    """A module of the installed add-on."""
+    return sys.modules[f"{MODULE}.addon.{name}"]
+
+
+def running() -> bool:
+    """Whether something is being fitted, detected or dragged."""
+    return bpy.context.scene.lsr1.result.is_running
+
+
+def until_idle() -> Iterator[float]:
+    """Wait for the end of what runs, and see it."""
+    for _ in range(200):
+        yield REDRAW
+        if not running():
+            yield REDRAW
+            return
+    raise AssertionError("it does not end")
+
+
 def region_of(area: bpy.types.Area, kind: str) -> bpy.types.Region:
     """A region of an area by its type."""
     return next(region for region in area.regions if region.type == kind)
@@ -80,6 +101,26 @@ def open_tab(category: str) -> Iterator[float]:
     region_of(area, "UI").active_panel_category = category
     area.tag_redraw()
     yield REDRAW
+
+
+def open_panel(panel: type[bpy.types.Panel]) -> Iterator[float]:
+    """The panel open, at the end of the sidebar, so that its buttons can be shown."""
+    bpy.utils.unregister_class(panel)
+    panel.bl_options, panel.bl_parent_id = set(), ""
+    bpy.utils.register_class(panel)
+    yield REDRAW
+    yield from scroll_to_end()
+
+
+def open_sample() -> Iterator[float]:
+    """The sample's movie and the keypoints of all its frames, by the buttons; the camera has its lens."""
+    yield from open_tab("LSR1")
+    yield from press("lsr1.open_picture")
+    yield from choose_file(SAMPLE / "walk.mp4")
+    yield from press("lsr1.import_keypoints")
+    yield from choose_file(SAMPLE / "keypoints" / "cam02.0000.json", format="BODY_25B", whole_folder=True)
+    # Focal length and longer side in pixels.
+    bpy.context.scene.camera.data.lens = 1674 * 36 / 1920
 
 
 def move(x: int, y: int) -> Iterator[float]:

@@ -13,13 +13,16 @@ sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 
 from hands import (
     HOVER,
+    MODULE,
     REDRAW,
     SAMPLE,
     WORK,
     ZIP,
+    addon_part,
     drive,
     key,
     move,
+    open_panel,
     open_tab,
     picture,
     press,
@@ -29,13 +32,7 @@ from hands import (
 )
 from install import install
 
-MODULE = "bl_ext.user_default.lsr1_body_fit"
 WAY = (-50, 95)
-
-
-def part(name: str) -> object:
-    """A module of the installed add-on."""
-    return sys.modules[f"{MODULE}.addon.{name}"]
 
 
 def body() -> bpy.types.Object:
@@ -45,7 +42,7 @@ def body() -> bpy.types.Object:
 
 def channels() -> dict[str, tuple[tuple[float, ...], ...]]:
     """All numbers of the bones."""
-    return part("fits").snapshot(bpy.context.scene, body()).bones
+    return addon_part("fits").snapshot(bpy.context.scene, body()).bones
 
 
 def on_screen(joint: str) -> np.ndarray:
@@ -55,7 +52,7 @@ def on_screen(joint: str) -> np.ndarray:
     place = armature.matrix_world @ armature.pose.bones[joint].head
     x, y, _ = world_to_camera_view(scene, scene.camera, place)
     region = region_of(area, "WINDOW")
-    frame = part("footage").camera_frame(scene, region, area.spaces.active.region_3d, (1, 1))
+    frame = addon_part("footage").camera_frame(scene, region, area.spaces.active.region_3d, (1, 1))
     return frame.to_region(np.array([x, 1 - y])) + np.array([region.x, region.y])
 
 
@@ -85,14 +82,6 @@ def drag(joint: str, way: tuple[float, float], count: int = 8) -> Iterator[float
     yield REDRAW
 
 
-def open_panel() -> None:
-    """The panel open, at the end of the sidebar, so that its buttons can be shown."""
-    panel = bpy.types.LSR1_PT_refine
-    bpy.utils.unregister_class(panel)
-    panel.bl_options, panel.bl_parent_id = set(), ""
-    bpy.utils.register_class(panel)
-
-
 def started() -> Iterator[float]:
     """Press Reach."""
     # Off the button that was pressed before, which Blender would otherwise still find under the mouse.
@@ -112,9 +101,7 @@ def prepared() -> Iterator[float]:
     scene.camera.data.lens, scene.camera.data.shift_y = 110, 0.1
     yield from open_tab("LSR1")
     yield from press("lsr1.add_body")
-    open_panel()
-    yield REDRAW
-    yield from scroll_to_end()
+    yield from open_panel(bpy.types.LSR1_PT_refine)
     bpy.ops.ed.undo_push(message="What the driver set")
 
 
@@ -127,18 +114,18 @@ def dragged() -> Iterator[float]:
     yield REDRAW
     picture("reach_before")
     spent: list[float] = []
-    to = part("reaching").Drag.to
+    to = addon_part("reaching").Drag.to
 
     def timed(*arguments: object) -> None:
         began = time.perf_counter()
         to(*arguments)
         spent.append(time.perf_counter() - began)
 
-    part("reaching").Drag.to = timed
+    addon_part("reaching").Drag.to = timed
     yield from hold("left_wrist", WAY, 30)
     picture("reach_dragging")
     yield from button("RELEASE", np.round(start) + WAY)
-    part("reaching").Drag.to = to
+    addon_part("reaching").Drag.to = to
     print(f"Reach: {len(spent)} updates, {1000 * np.median(spent):.1f} ms each")
     off = np.linalg.norm(on_screen("left_wrist") - start - WAY)
     assert off < 1.0, f"the wrist is {off:.1f} px from where it was dragged"
@@ -212,7 +199,7 @@ def keyed() -> Iterator[float]:
     yield from started()
     yield from drag("left_wrist", WAY)
     yield from key("RET")
-    assert part("bone_motion").is_keyed(body())
+    assert addon_part("bone_motion").is_keyed(body())
     after = channels()
     bpy.context.scene.frame_set(2)
     bpy.context.scene.frame_set(1)
@@ -222,7 +209,7 @@ def keyed() -> Iterator[float]:
     )
     assert off < 1e-6, "what is keyed is not what was shown"
     yield from key("Z", ctrl=True)
-    assert not part("bone_motion").is_keyed(body()) and channels() == before
+    assert not addon_part("bone_motion").is_keyed(body()) and channels() == before
     bpy.context.scene.tool_settings.use_keyframe_insert_auto = False
 
 

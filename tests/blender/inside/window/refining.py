@@ -13,23 +13,22 @@ sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 
 from hands import (
     REDRAW,
-    SAMPLE,
     ZIP,
+    addon_part,
     bones,
-    choose_file,
     drive,
     key,
     move,
-    open_tab,
+    open_sample,
     picture,
     press,
     region_of,
     scroll_to_end,
+    until_idle,
     view,
 )
 from install import install
 
-MODULE = "bl_ext.user_default.lsr1_body_fit"
 LAST, FRAME = 20, 10
 # Closed panels below Refine, and pixels from one header to the next.
 BELOW, HEADER = 3, 26
@@ -43,7 +42,7 @@ def body() -> bpy.types.Object:
 
 def keys() -> Keys:
     """Every key of the body's action."""
-    curves = sys.modules[f"{MODULE}.addon.keyframes"].ensure_curves(body(), body().name)
+    curves = addon_part("keyframes").ensure_curves(body(), body().name)
     return {(c.data_path, c.array_index): [tuple(k.co) for k in c.keyframe_points] for c in curves}
 
 
@@ -62,13 +61,8 @@ def prepared() -> Iterator[float]:
     """The sample's movie and keypoints, a short range fitted."""
     install(ZIP)
     bpy.data.objects.remove(bpy.data.objects["Cube"])
-    yield from open_tab("LSR1")
-    yield from press("lsr1.open_picture")
-    yield from choose_file(SAMPLE / "walk.mp4")
-    yield from press("lsr1.import_keypoints")
-    yield from choose_file(SAMPLE / "keypoints" / "cam02.0000.json", format="BODY_25B", whole_folder=True)
+    yield from open_sample()
     scene = bpy.context.scene
-    scene.camera.data.lens = 1674 * 36 / 1920  # focal length and longer side in pixels
     scene.lsr1.clip.frame_range, scene.lsr1.clip.last = "CUSTOM", LAST
     bpy.ops.ed.undo_push(message="What the driver set")
     yield from key("NUMPAD_0")
@@ -76,15 +70,6 @@ def prepared() -> Iterator[float]:
     yield from press("lsr1.fit_clip")
     yield from until_idle()
     assert len(keys()['pose.bones["pelvis"].location', 0]) == LAST
-
-
-def until_idle() -> Iterator[float]:
-    """Wait for the end of a fit."""
-    for _ in range(200):
-        yield REDRAW
-        if not bpy.context.scene.lsr1.result.is_running:
-            return
-    raise AssertionError("the fit does not end")
 
 
 def panel_opened() -> Iterator[float]:
