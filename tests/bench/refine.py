@@ -64,7 +64,7 @@ class Size:
     """Poses a second of the test split, and how many poses each part takes."""
 
     rate: float = 10.0
-    locked: int = 501
+    locked: int = 2400
     flipped: int = 2400
     solved: int = 150
 
