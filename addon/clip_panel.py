@@ -6,11 +6,12 @@ import bpy
 from .footage import moving_picture
 from .keypoint_store import frame_count
 from .operators.clip import shown_take
+from .people_list import LSR1_UL_tracks, draw_people
 from .rig import target
 from .takes import CONTACTS, figures_at
-from .timing import clip_rate, row_frames, scene_rate
+from .timing import clip_rate, scene_rate
 
-_TRACKS, _BAD = 8, 5
+_BAD = 5
 
 
 class LSR1_PT_clip(bpy.types.Panel):
@@ -88,21 +89,8 @@ class LSR1_PT_clip_tracks(_ClipPart, bpy.types.Panel):
 
     def draw(self, context: bpy.types.Context) -> None:
         """A row a track: fitted or not, chosen or not, its frames and its body."""
-        layout, scene = self.layout, context.scene
-        held = scene.lsr1.keypoints
-        frames = row_frames(scene, frame_count(scene))
-        for number, person in enumerate(held.people[:_TRACKS], start=1):
-            row = layout.row(align=True)
-            row.prop(person, "use", text="")
-            row.operator(
-                "lsr1.choose_person",
-                text=f"{number}: {frames[person.first]:.0f} to {frames[person.last]:.0f}",
-                icon="RADIOBUT_ON" if number == held.person else "RADIOBUT_OFF",
-                emboss=False,
-            ).person = number
-            row.prop(person, "body", text="")
-        if len(held.people) > _TRACKS:
-            layout.label(text=f"{len(held.people) - _TRACKS} more")
+        layout = self.layout
+        draw_people(layout, context.scene, LSR1_UL_tracks)
         row = layout.row(align=True)
         row.operator("lsr1.cut_track")
         row.operator("lsr1.merge_tracks")

@@ -9,8 +9,9 @@ from .footage import lens_in_words, moving_picture, render_size
 from .keypoint_store import frame_count, has_keypoints
 from .operators.common import target
 from .operators.keypoints import outside
+from .people_list import LSR1_UL_people, draw_people
 
-_LISTED, _PEOPLE = 8, 5
+_LISTED = 8
 
 
 class _Panel:
@@ -63,18 +64,8 @@ class LSR1_PT_keypoints(_Panel, bpy.types.Panel):
             return
         count = frame_count(scene)
         layout.label(text=f"{held.layout}, {count} frame{'s' if count > 1 else ''}")
-        people = held.people[:_PEOPLE] if len(held.people) > 1 else ()
-        for number, person in enumerate(people, start=1):
-            row = layout.row()
-            chosen = number == held.person
-            row.operator(
-                "lsr1.choose_person",
-                text=person.summary,
-                icon="RADIOBUT_ON" if chosen else "RADIOBUT_OFF",
-                emboss=False,
-            ).person = number
-        if len(held.people) > _PEOPLE:
-            layout.label(text=f"{len(held.people) - _PEOPLE} more: by number when importing")
+        if len(held.people) > 1:
+            draw_people(layout, scene, LSR1_UL_people)
         row = layout.row(align=True)
         row.label(text="Picture")
         row.prop(held, "size", text="")

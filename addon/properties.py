@@ -86,6 +86,14 @@ class LSR1_PG_person(bpy.types.PropertyGroup):
     )
 
 
+def _chosen_line(held: bpy.types.PropertyGroup) -> int:
+    return held.person - 1
+
+
+def _leave_line(held: bpy.types.PropertyGroup, line: int) -> None:
+    pass
+
+
 class LSR1_PG_keypoints(bpy.types.PropertyGroup):
     """The keypoints of the scene. The numbers are arrays in custom properties: see ``keypoint_store``."""
 
@@ -95,6 +103,8 @@ class LSR1_PG_keypoints(bpy.types.PropertyGroup):
     read_as: StringProperty()
     person: IntProperty()
     people: CollectionProperty(type=LSR1_PG_person)
+    # The line of the lists that is lit: the chosen person's. A click on one chooses by its operator.
+    listed: IntProperty(get=_chosen_line, set=_leave_line, options={"HIDDEN", "SKIP_SAVE"})
     size: IntVectorProperty(
         name="Picture Size",
         description="Width and height in pixels of the picture that the keypoints belong to",

@@ -64,7 +64,7 @@ or a folder with a file a frame"""
             clear(context.scene)
             held.source, held.read_as = self.filepath, self.format
             _take(context.scene, people[chosen], chosen)
-            list_people(context.scene, people[:_MOST_LISTED], chosen)
+            list_people(context.scene, people[: max(_MOST_LISTED, chosen + 1)], chosen)
             _begin_where_the_file_does(context.scene, people[chosen])
             self.report(*_what_was_read(context.scene, people, chosen))
             redraw(context)
@@ -90,15 +90,15 @@ class LSR1_OT_choose_person(bpy.types.Operator):
         return is_idle(cls, context)
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        """Read the file again for the other person."""
+        """Make it the scene's keypoints."""
         held = context.scene.lsr1.keypoints
         with told(self):
-            if self.person <= len(held.people):
-                choose_track(context.scene, self.person - 1)
-            else:
-                people = _people(context.scene, held.source, held.read_as)
-                chosen = min(self.person, len(people)) - 1
-                _take(context.scene, people[chosen], chosen)
+            if self.person > len(held.people):
+                raise FitError(
+                    f"There are {len(held.people)} people in the list: import the keypoints again, "
+                    f"with Person {self.person}"
+                )
+            choose_track(context.scene, self.person - 1)
             redraw(context)
             return {"FINISHED"}
         return {"CANCELLED"}
