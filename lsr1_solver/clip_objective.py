@@ -69,7 +69,8 @@ class ClipObjective:
     def parameters(self, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """``x`` [75, T] and the betas [S]."""
         y, b = self.split(z)
-        x = self.origin + self.basis @ y
+        x = self.basis @ y
+        x += self.origin
         if self.kept is not None:
             x = np.where(self.kept.held, self.kept.x, x)
         return x, self.betas + self.shape_spread @ b
@@ -115,7 +116,8 @@ class ClipObjective:
         energy, gradient = self.temporal.energy_and_gradient(y)
         apart = y - self.prior
         pull = self.prior_weight * apart
-        return energy + 0.5 * total(pull * apart), gradient + pull
+        gradient += pull
+        return energy + 0.5 * total(np.einsum("nt,nt->n", pull, apart)), gradient
 
     def _kept_ties(self, kept: Kept, x: np.ndarray, by_x: np.ndarray) -> tuple[float, np.ndarray]:
         """The same where parts of ``x`` are kept: neighbours feel them, and they feel nothing."""
@@ -190,9 +192,9 @@ Part = TypeVar("Part", ClipObjective, Lens, Temporal, Kept, Spatial)
 
 
 def _single(part: Part) -> Part:
-    """In single precision what is in double; the chain is so already."""
+    """In single precision and in memory's order what is in double; the chain is so already."""
     arrays = {
-        f.name: value.astype(np.float32)
+        f.name: np.ascontiguousarray(value, dtype=np.float32)
         for f in fields(part)
         if isinstance(value := getattr(part, f.name), np.ndarray) and value.dtype == np.float64
     }

@@ -24,16 +24,16 @@ class Temporal:
         whole = y + self.path
         step = whole[:, 1:] - whole[:, :-1]
         bend = step[:, 1:] - step[:, :-1]
-        by_bend = self.acceleration[:, None] * bend
-        by_step = self.velocity[:, None] * step
-        energy = 0.5 * (total(by_bend * bend) + total(by_step * step))
-        by_step[:, 1:] += by_bend
-        by_step[:, :-1] -= by_bend
-        gradient = np.empty_like(y)
-        gradient[:, 0] = -by_step[:, 0] if by_step.shape[1] else 0
-        gradient[:, 1:] = by_step
-        gradient[:, 1:-1] -= by_step[:, 1:]
-        return energy, gradient
+        squares = self.acceleration * np.einsum("nt,nt->n", bend, bend)
+        squares += self.velocity * np.einsum("nt,nt->n", step, step)
+        bend *= self.acceleration[:, None]
+        step *= self.velocity[:, None]
+        step[:, 1:] += bend
+        step[:, :-1] -= bend
+        gradient = np.zeros_like(y)
+        gradient[:, 1:] = step
+        gradient[:, :-1] -= step
+        return 0.5 * total(squares), gradient
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,6 +14,14 @@ def _twiddles(count: int, single: bool) -> np.ndarray:
     return turns.astype(np.complex64 if single else np.complex128)
 
 
+@lru_cache(maxsize=16)
+def _inverse_twiddles(count: int, single: bool) -> np.ndarray:
+    # The transform's own scale, undone: |twiddle|^2 is 1 / count at 0 and 2 / count elsewhere.
+    scale = np.full(count // 2 + 1, count / 2)
+    scale[0] = count
+    return (np.conj(_twiddles(count, False)) * scale).astype(np.complex64 if single else np.complex128)
+
+
 def cosine_transform(y: np.ndarray) -> np.ndarray:
     """The orthonormal cosine transform (DCT-II) over the last axis, by one real Fourier transform.
 
@@ -35,10 +43,7 @@ def inverse_cosine_transform(c: np.ndarray) -> np.ndarray:
     turned = np.zeros((*c.shape[:-1], half), dtype=np.complex64 if c.dtype == np.float32 else np.complex128)
     turned.real = c[..., :half]
     turned.imag[..., 1:] = -c[..., : count - half : -1] if count % 2 else -c[..., : half - 2 : -1]
-    # The transform's own scale, undone: |twiddle|^2 is 1 / count at 0 and 2 / count elsewhere.
-    scale = np.full(half, count / 2)
-    scale[0] = count
-    turned *= np.conj(_twiddles(count, c.dtype == np.float32)) * scale.astype(c.dtype)
+    turned *= _inverse_twiddles(count, c.dtype == np.float32)
     folded = np.fft.irfft(turned, n=count, axis=-1)
     out = np.empty_like(c)
     out[..., ::2] = folded[..., : (count + 1) // 2]
