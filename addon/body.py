@@ -23,6 +23,7 @@ _POINTS_TO = {"pelvis": "spine1", "spine3": "neck"}
 # A bone's Z axis: forward, so that X is the hinge of knees and elbows; feet point forward, theirs is up.
 _FORWARD, _UP = Vector((0.0, -1.0, 0.0)), Vector((0.0, 0.0, 1.0))
 _SHORTEST = 0.02  # metres: Blender drops bones of no length
+_SAME_SHAPE = 1e-6
 
 
 def add_body(context: bpy.types.Context, model_file: str = "") -> bpy.types.Object:
@@ -155,12 +156,14 @@ def set_shape(context: bpy.types.Context, armature: bpy.types.Object, betas: np.
     """Give a body of ours a shape [S]: its mesh by shape keys and its rest bones.
 
     The bones keep their directions, so that keys made before still turn every joint as they did. Bodies of
-    other add-ons keep their shape.
+    other add-ons keep their shape. FitError as ``check_bones_free``; nothing has changed then.
     """
     if not armature.lsr1_body.is_ours:
         return
     padded = np.zeros(SHAPE_COUNT)
     padded[: len(betas)] = betas[:SHAPE_COUNT]
+    if not np.allclose(padded, armature.lsr1_body.betas, atol=_SAME_SHAPE):
+        check_bones_free(context, armature)
     show_betas(armature, padded)
     joints_to_shape(context, armature)
 
@@ -169,10 +172,10 @@ def joints_to_shape(context: bpy.types.Context, armature: bpy.types.Object) -> b
     """Put the rest bones where the shape that the mesh shows has its joints. Whether they had to move."""
     settings = armature.lsr1_body
     betas = shown_betas(armature)
-    if not settings.is_ours or np.allclose(betas, settings.betas, atol=1e-6):
+    if not settings.is_ours or np.allclose(betas, settings.betas, atol=_SAME_SHAPE):
         return False
     heads = _heads(body_model(settings.model_file), betas)
-    check_visible(context, armature)
+    check_bones_free(context, armature)
     # Before the bones, so that whoever listens to their update finds nothing left to do.
     settings.betas = tuple(betas)
     with edit_mode(context, armature):
@@ -187,20 +190,25 @@ def joints_to_shape(context: bpy.types.Context, armature: bpy.types.Object) -> b
     return True
 
 
-def check_visible(context: bpy.types.Context, armature: bpy.types.Object) -> None:
-    """FitError where the armature can't be seen: Blender then refuses its edit mode."""
+def check_bones_free(context: bpy.types.Context, armature: bpy.types.Object) -> None:
+    """FitError where Blender refuses the armature's edit mode: it is hidden, or of another file."""
     if not armature.visible_get(view_layer=context.view_layer):
         raise FitError(f"{armature.name} is hidden: show it, its bones can't be moved otherwise")
+    if armature.data.library is not None or armature.data.override_library is not None:
+        raise FitError(
+            f"The bones of {armature.name} are of another file, so its shape can't change: tick Keep Shape, "
+            "or make its armature local"
+        )
 
 
 @contextmanager
 def edit_mode(context: bpy.types.Context, armature: bpy.types.Object) -> Iterator[None]:
     """The armature's edit mode for a moment; active object and mode are then as they were.
 
-    FitError where the armature can't be seen, which Blender asks for.
+    FitError as ``check_bones_free``.
     """
     layer = context.view_layer
-    check_visible(context, armature)
+    check_bones_free(context, armature)
     active, mode = layer.objects.active, armature.mode
     layer.objects.active = armature
     with context.temp_override(active_object=armature, object=armature, selected_objects=[armature]):

@@ -12,6 +12,7 @@ import numpy as np
 from ..lsr1_solver import Camera
 from .footage import View, view_of
 from .rig import Y_UP_TO_Z_UP
+from .timing import go_to_frame
 
 # Metres or radians (and the same share of the focal length) by which a camera may move and stand still.
 _STILL = 1e-6
@@ -94,7 +95,6 @@ def stage(scene: bpy.types.Scene, *things: bpy.types.Object) -> Iterator[bpy.typ
 
 
 def _seen(stage: bpy.types.Scene, frame: float, size: tuple[int, int]) -> View:
-    whole = int(np.floor(frame))
-    stage.frame_set(whole, subframe=frame - whole)
+    go_to_frame(stage, frame)
     depsgraph = stage.view_layers[0].depsgraph
     return view_of(stage.camera.evaluated_get(depsgraph), stage, depsgraph, size)

@@ -8,14 +8,23 @@ import numpy as np
 from ..lsr1_solver import FitError, FitState
 from ..lsr1_solver.quality import ClipQuality
 from ..lsr1_solver.report import state_quality
-from .body import add_body, mesh_of, remove_body, set_shape, show_betas, show_pose, shown_betas
+from .body import (
+    add_body,
+    check_bones_free,
+    mesh_of,
+    remove_body,
+    set_shape,
+    show_betas,
+    show_pose,
+    shown_betas,
+)
 from .body_mesh import corrective_name
 from .bone_motion import read_bones, remember
 from .clips import clip_fit
 from .fits import Snapshot, restore, snapshot
 from .keyframes import key_shape, motion_channels
 from .properties import preferred_model_file
-from .rig import is_rig, target
+from .rig import rig_of, target
 from .takes import (
     ActionBefore,
     begin_take,
@@ -48,6 +57,8 @@ class TakeInProgress:
         self._armature = armature.name
         try:
             self.job = clip_fit(context, armature, track, keep_contacts=keep_contacts)
+            if not self.job.keep_shape:
+                check_bones_free(context, armature)
             self._begin(armature, self.job.name)
         except FitError:
             self.discard(context)
@@ -163,10 +174,16 @@ def _body_for(context: bpy.types.Context, track: int) -> tuple[bpy.types.Object,
     people = scene.lsr1.keypoints.people
     own = people[track].body if track < len(people) else None
     if own is not None and own.name in scene.objects:
-        if not is_rig(own):
-            raise FitError(f"{own.name} is no SMPL body: choose another for track {track + 1}, or none")
+        rig_of(own)
+        _check_not_linked(own)
         return own, False
     found = target(context)
     if found is not None and all(person.body != found for person in people):
+        _check_not_linked(found)
         return found, False
     return add_body(context, preferred_model_file(context)), True
+
+
+def _check_not_linked(armature: bpy.types.Object) -> None:
+    if armature.library is not None:
+        raise FitError(f"{armature.name} is linked: make a library override of it first")

@@ -16,7 +16,7 @@ from .body import shown_betas
 from .body_files import soles
 from .camera_path import stage
 from .rig import Rig, rig_of
-from .timing import rows_between
+from .timing import go_to_frame, rows_between
 
 _SAME_FRAME = 1e-3
 _ROOT = SMPL_JOINT_NAMES[0]
@@ -189,8 +189,7 @@ def _places(scene: bpy.types.Scene, thing: bpy.types.Object, frames: np.ndarray)
     places = []
     with stage(scene, thing) as own:
         for frame in frames.tolist():
-            whole = int(np.floor(frame))
-            own.frame_set(whole, subframe=frame - whole)
+            go_to_frame(own, frame)
             seen = thing.evaluated_get(own.view_layers[0].depsgraph)
             places.append(np.array(seen.matrix_world.translation))
     return np.array(places)

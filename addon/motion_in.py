@@ -12,8 +12,8 @@ from .camera_path import camera_path
 from .footage import render_size, scene_view
 from .keyframes import ensure_curves, key_shape, motion_channels
 from .rig import Y_UP_TO_Z_UP
-from .takes import begin_take, keep_earlier_take, write_motion
-from .timing import scene_rate
+from .takes import begin_take, check_action_free, keep_earlier_take, write_motion
+from .timing import exact_rate, scene_rate, set_scene_rate
 
 # What a motion's action says about where it is from.
 SOURCE = "lsr1_source"
@@ -28,16 +28,21 @@ def import_motion(
     first: int,
     before_camera: bool,
     use_shape: bool,
+    set_rate: bool = False,
 ) -> np.ndarray:
     """Key a motion on a body in a new action; earlier actions stay.
 
     The motion takes the time that it took: its frames [N] may lie between the scene's, and are returned. The
     file's floor is the world's; with ``before_camera`` the motion stands before the scene's camera, as a fit
-    does. ``use_shape`` gives a body of ours the file's shape, where it is one of its own.
+    does. ``use_shape`` gives a body of ours the file's shape, where it is one of its own; ``set_rate`` the
+    scene the file's rate.
 
-    FitError where the armature is no SMPL rig, or Blender lets no action be changed.
+    FitError where the armature is no SMPL rig, or Blender lets neither its action nor its shape be changed;
+    nothing has changed then.
     """
-    frames = first + motion.frames * (scene_rate(context.scene) / motion.frame_rate)
+    check_action_free(armature)
+    rate = exact_rate(motion.frame_rate) if set_rate else scene_rate(context.scene)
+    frames = first + motion.frames * (rate / motion.frame_rate)
     to_world = np.eye(4)
     to_world[:3, :3] = Y_UP_TO_Z_UP
     if before_camera:
@@ -52,6 +57,8 @@ def import_motion(
     write_motion(ensure_curves(armature, name), channels, frames)
     keep_earlier_take(before)
     _key_correctives(armature, motion, name, frames)
+    if set_rate:
+        set_scene_rate(context.scene, motion.frame_rate)
     return frames
 
 

@@ -11,11 +11,11 @@ import numpy as np
 
 from ..lsr1_solver import SMPL_PARENTS, BodyModel, BodyPose, FitError, write_amass, write_bvh
 from ..lsr1_solver.rotation import matrix_to_axis_angle
-from .body import check_visible, mesh_of, shown_betas
+from .body import mesh_of, shown_betas
 from .body_mesh import shape_keys_of
 from .rig import Y_UP_TO_Z_UP, Rig, joints_of_shape, rig_of
 from .rig_transfer import joint_turns
-from .timing import scene_rate
+from .timing import go_to_frame, scene_rate
 
 _TRUE_SIZE = 1e-3
 # How far the exporters of Blender are told to go: what is seen, every frame, no key left out.
@@ -63,7 +63,7 @@ def scene_motion(context: bpy.types.Context, armature: bpy.types.Object) -> tupl
             f"{armature.name} is {size:.4g} times its true size, for which a motion file has no place: set "
             "its scale to 1, or export FBX or glTF"
         )
-    betas, now = shown_betas(armature)[: rig.body.shape_count], (scene.frame_current, scene.frame_subframe)
+    betas, now = shown_betas(armature)[: rig.body.shape_count], scene.frame_current_final
     turns, places, frames = [], [], scene_frames(scene)
     manager = context.window_manager
     manager.progress_begin(0, len(frames))
@@ -76,7 +76,7 @@ def scene_motion(context: bpy.types.Context, armature: bpy.types.Object) -> tupl
             places.append(seen.matrix_world @ seen.pose.bones[rig.bones[0]].head)
     finally:
         manager.progress_end()
-        scene.frame_set(now[0], subframe=now[1])
+        go_to_frame(scene, now)
     return _pose(rig, np.stack(turns), np.array(places), betas), rig.body
 
 
@@ -126,20 +126,37 @@ def export_gltf(context: bpy.types.Context, armature: bpy.types.Object, path: st
 
 def _call(exporter: object, path: str, options: dict[str, object]) -> None:
     """Run an exporter of Blender's; what it reports as an error is for the user."""
+    _check_writable(Path(path))
     try:
         exporter(filepath=path, **options)
     except RuntimeError as error:
         raise FitError(f"{path} was not written: {str(error).strip()}") from error
 
 
+def _check_writable(path: Path) -> None:
+    """FitError where a file cannot be written: Blender's exporters report that with their own code."""
+    was_there = path.exists()
+    try:
+        with path.open("ab"):
+            pass
+    except OSError as error:
+        raise FitError(f"{path} cannot be written: {error.strerror or error}.") from error
+    if not was_there:
+        path.unlink()
+
+
 @contextmanager
 def _only(context: bpy.types.Context, armature: bpy.types.Object) -> Iterator[None]:
     """The body and its mesh selected and nothing else, in Object Mode, the shape in the mesh; then as before.
 
-    Shape keys from -5 to 5 are more than other programs' morph targets can be.
+    Shape keys from -5 to 5 are more than other programs' morph targets can be. FitError where one of them
+    can't be selected: exporters would leave it out and say nothing.
     """
-    check_visible(context, armature)
     layer, mode, mesh = context.view_layer, armature.mode, mesh_of(armature)
+    both = [obj for obj in (armature, mesh) if obj is not None]
+    for obj in both:
+        if not obj.visible_get(view_layer=layer):
+            raise FitError(f"{obj.name} is hidden, so it would be missing in the file: show it")
     active, selected = layer.objects.active, list(context.selected_objects)
     layer.objects.active = armature
     if context.mode != "OBJECT":
@@ -148,9 +165,12 @@ def _only(context: bpy.types.Context, armature: bpy.types.Object) -> Iterator[No
     try:
         for obj in selected:
             obj.select_set(False)
-        for obj in (armature, mesh):
-            if obj is not None:
-                obj.select_set(True)
+        for obj in both:
+            obj.select_set(True)
+            if not obj.select_get():
+                raise FitError(
+                    f"{obj.name} can't be selected, so it would be missing in the file: make it selectable"
+                )
         if mesh is not None:
             mesh.data = _shaped(mesh)
         yield
@@ -159,8 +179,8 @@ def _only(context: bpy.types.Context, armature: bpy.types.Object) -> Iterator[No
             shaped, mesh.data = mesh.data, own
             if shaped != own:
                 bpy.data.meshes.remove(shaped)
-            mesh.select_set(False)
-        armature.select_set(False)
+        for obj in both:
+            obj.select_set(False)
         for obj in selected:
             obj.select_set(True)
         if mode != "OBJECT":
@@ -194,14 +214,14 @@ def _points(key: bpy.types.ShapeKey) -> np.ndarray:
 def _exact_range(scene: bpy.types.Scene) -> Iterator[None]:
     """The scene's range is what is exported, its frame then as it was: exporters step through all."""
     before = scene.frame_start, scene.frame_end
-    now, part = scene.frame_current, scene.frame_subframe
+    now = scene.frame_current_final
     frames = scene_frames(scene)
     scene.frame_start, scene.frame_end = frames[0], frames[-1]
     try:
         yield
     finally:
         scene.frame_start, scene.frame_end = before
-        scene.frame_set(now, subframe=part)
+        go_to_frame(scene, now)
 
 
 @contextmanager

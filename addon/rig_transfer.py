@@ -20,6 +20,7 @@ from .keyframes import ensure_curves, key_bone, key_values
 from .rest_match import ANKLES, LEGS, alignment, ankle_height, leg_length, leg_vectors
 from .rig import Rig, nearest_axes, rig_of
 from .rig_tables import RigTable
+from .takes import begin_take, keep_earlier_take
 
 # Between standing on one foot and on the other: a difference of the ankles' heights, in lengths of the leg.
 _BAND = 0.06
@@ -230,12 +231,10 @@ def key_transfer(
     file.
 
     Bones keep their rotation modes. A rig that is moved by constraints is switched to the bones that are
-    keyed.
+    keyed. FitError where Blender lets no action be changed.
     """
-    data = target.animation_data or target.animation_data_create()
-    if data.action is not None:
-        data.action.use_fake_user = True
-    data.action = action = bpy.data.actions.new(f"{target.name} Copy")
+    action, before = begin_take(target, f"{target.name} Copy")
+    keep_earlier_take(before)
     curves = ensure_curves(target, target.name)
     times = np.asarray(frames, dtype=float)
     basis, location = transfer.channels(motion)

@@ -31,11 +31,17 @@ class ActionBefore:
     slot: str
 
 
-def begin_take(owner: bpy.types.ID, name: str) -> tuple[bpy.types.Action, ActionBefore]:
-    """Give a thing a new, empty action. FitError where Blender lets no action be changed."""
+def check_action_free(owner: bpy.types.ID) -> None:
+    """FitError where Blender lets a thing be given no other action."""
     data = owner.animation_data
     if data is not None and data.use_tweak_mode:
         raise FitError(f"{owner.name} is in the NLA's tweak mode: leave it (Tab in the NLA editor) first")
+
+
+def begin_take(owner: bpy.types.ID, name: str) -> tuple[bpy.types.Action, ActionBefore]:
+    """Give a thing a new, empty action. FitError as ``check_action_free``."""
+    check_action_free(owner)
+    data = owner.animation_data
     old = data.action if data is not None else None
     slot = getattr(data, "action_slot", None)
     before = ActionBefore(data is not None, old.name if old else "", slot.identifier if slot else "")

@@ -42,6 +42,12 @@ def set_scene_rate(scene: bpy.types.Scene, rate: float) -> None:
     scene.render.fps, scene.render.fps_base = fps, fps / rate
 
 
+def go_to_frame(scene: bpy.types.Scene, frame: float) -> None:
+    """Show a scene frame, fractions allowed."""
+    whole = int(np.floor(frame))
+    scene.frame_set(whole, subframe=frame - whole)
+
+
 def clip_rate(scene: bpy.types.Scene) -> float:
     """Frames a second of the video that the keypoints belong to, the mean where they vary."""
     held = scene.lsr1.keypoints

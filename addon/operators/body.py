@@ -9,7 +9,7 @@ from ...lsr1_solver import SMPL_JOINT_NAMES
 from ..body import add_body, joints_to_shape, mesh_of
 from ..footage import check_free_to_move, floor_turn
 from ..properties import preferred_model_file
-from .common import body_there, is_idle, out_of_edit_modes, target, told
+from .common import body_to_change, is_idle, out_of_edit_modes, target, told
 
 _ANKLES = ("left_ankle", "right_ankle")
 # Feet that lean farther from each other or from the body than this do not both stand.
@@ -48,7 +48,7 @@ class LSR1_OT_joints_to_shape(bpy.types.Operator):
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         """With a body."""
-        return body_there(cls, context) and out_of_edit_modes(cls, context) and is_idle(cls, context)
+        return body_to_change(cls, context) and out_of_edit_modes(cls, context) and is_idle(cls, context)
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Move the rest bones."""
@@ -73,7 +73,7 @@ The picture stays the same"""
         if context.scene.camera is None:
             cls.poll_message_set("There is no camera: add one, or press Open Picture")
             return False
-        return body_there(cls, context) and is_idle(cls, context)
+        return body_to_change(cls, context) and is_idle(cls, context)
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Turn both by what the feet say."""

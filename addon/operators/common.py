@@ -12,6 +12,7 @@ from ..keypoint_store import has_keypoints
 from ..rig import target
 
 NO_BODY = "There is no body: press Add Body, or select an SMPL armature"
+LINKED = "The body is linked: make a library override of it first"
 RUNNING = "Something is running: wait, or cancel it with Esc"
 
 
@@ -46,6 +47,16 @@ def body_there(cls: type[bpy.types.Operator], context: bpy.types.Context) -> boo
     return True
 
 
+def body_to_change(cls: type[bpy.types.Operator], context: bpy.types.Context) -> bool:
+    """Whether there is a body of this file; says what to do where there is none."""
+    if not body_there(cls, context):
+        return False
+    if target(context).library is not None:
+        cls.poll_message_set(LINKED)
+        return False
+    return True
+
+
 def keypoints_there(cls: type[bpy.types.Operator], context: bpy.types.Context) -> bool:
     """Whether there are keypoints; says what to do where there are none."""
     if not has_keypoints(context.scene):
@@ -66,7 +77,7 @@ def ready_to_fit(cls: type[bpy.types.Operator], context: bpy.types.Context) -> b
     """With a body and keypoints, outside the modes that edit, while nothing is being fitted."""
     return (
         is_idle(cls, context)
-        and body_there(cls, context)
+        and body_to_change(cls, context)
         and keypoints_there(cls, context)
         and out_of_edit_modes(cls, context)
     )

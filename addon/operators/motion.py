@@ -11,8 +11,8 @@ from ...lsr1_solver.motion import GENDERS
 from ..motion_in import import_motion
 from ..motion_out import export_amass, export_bvh, export_fbx, export_gltf
 from ..rig import rig_of, target
-from ..timing import scene_rate, set_scene_rate
-from .common import body_there, is_idle, out_of_edit_modes, redraw, told
+from ..timing import scene_rate
+from .common import body_there, body_to_change, is_idle, out_of_edit_modes, redraw, told
 
 UP_ITEMS = [
     ("AUTO", "Automatic", "What the kind of file says; where files of the kind differ, how the body stands"),
@@ -73,7 +73,7 @@ class LSR1_OT_import_motion(bpy.types.Operator):
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         """With a body, outside the modes that edit."""
-        return body_there(cls, context) and out_of_edit_modes(cls, context) and is_idle(cls, context)
+        return body_to_change(cls, context) and out_of_edit_modes(cls, context) and is_idle(cls, context)
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         """Ask for the file."""
@@ -96,8 +96,6 @@ class LSR1_OT_import_motion(bpy.types.Operator):
             if self.person > len(motions):
                 raise FitError(f"{path.name} has {len(motions)} people: choose person 1 to {len(motions)}")
             motion = motions[self.person - 1]
-            if self.set_rate:
-                set_scene_rate(context.scene, motion.frame_rate)
             frames = import_motion(
                 context,
                 armature,
@@ -106,6 +104,7 @@ class LSR1_OT_import_motion(bpy.types.Operator):
                 first=self.start,
                 before_camera=self.space == "CAMERA",
                 use_shape=self.use_shape,
+                set_rate=self.set_rate,
             )
             self.report({"INFO"}, self._summary(context, motions, frames[0], frames[-1]))
             redraw(context)

@@ -14,7 +14,7 @@ from ..overlay_layers import Handles
 from ..reaching import Drag, Dragged, wants_keys
 from ..reprojection import joints_seen
 from .common import (
-    body_there,
+    body_to_change,
     out_of_edit_modes,
     over_panel,
     ready_to_fit,
@@ -57,7 +57,7 @@ Enter keeps, Esc brings everything back"""
         """In a 3D view, with a camera and a body."""
         return (
             in_camera_view(cls, context, "Joints are dragged")
-            and body_there(cls, context)
+            and body_to_change(cls, context)
             and out_of_edit_modes(cls, context)
         )
 

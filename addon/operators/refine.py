@@ -12,7 +12,7 @@ from ..depths import renew_depths
 from ..holding import active_joint, limbs_of, lock, parts_of, pin, selected_joints, unlock, unpin
 from ..refining import Refit, refit, span
 from .clip import SHOW_TIME
-from .common import body_there, out_of_edit_modes, ready_to_fit, redraw, target, told
+from .common import body_to_change, out_of_edit_modes, ready_to_fit, redraw, target, told
 from .modal import InSlices
 
 
@@ -82,7 +82,7 @@ class _OfBones:
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         """With bones of the body selected."""
-        if not (body_there(cls, context) and out_of_edit_modes(cls, context)):
+        if not (body_to_change(cls, context) and out_of_edit_modes(cls, context)):
             return False
         if not selected_joints(target(context)):
             cls.poll_message_set("No bone is selected: go to Pose Mode and select some")

@@ -14,7 +14,7 @@ from ..refine_properties import LIMB_ITEMS
 from ..solution_store import in_words
 from ..solutions import Search, begun, flip_search, keep_found, show, solution_search, why_anew
 from .clip import SHOW_TIME
-from .common import RUNNING, body_there, keypoints_there, out_of_edit_modes, target
+from .common import RUNNING, body_to_change, keypoints_there, out_of_edit_modes, target
 from .modal import InSlices
 
 
@@ -34,7 +34,9 @@ class _Chooses(InSlices):
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         """With a body and keypoints, outside the modes that edit; while something runs, too (see below)."""
-        return body_there(cls, context) and keypoints_there(cls, context) and out_of_edit_modes(cls, context)
+        return (
+            body_to_change(cls, context) and keypoints_there(cls, context) and out_of_edit_modes(cls, context)
+        )
 
     def asked(self, context: bpy.types.Context, armature: bpy.types.Object) -> Search:
         """What is looked for."""

@@ -11,6 +11,8 @@ from ..rig_live import follow, release
 from ..rig_mapping import guess_mapping, mapping_of
 from ..rig_tables import table_of
 from ..rig_transfer import SourceMotion, join, key_transfer, sample_source, transfer_between
+from ..takes import check_action_free
+from ..timing import go_to_frame
 from .common import is_idle, out_of_edit_modes, told
 from .modal import InSlices
 
@@ -76,7 +78,7 @@ class LSR1_OT_copy_motion(InSlices, bpy.types.Operator):
     cancelled = "Copying cancelled: everything is as it was"
 
     _frames: range
-    _frame_before: int
+    _frame_before: float
     _samples: Iterator[SourceMotion]
     _motions: list[SourceMotion]
 
@@ -92,8 +94,9 @@ class LSR1_OT_copy_motion(InSlices, bpy.types.Operator):
         if held.last < held.first:
             raise FitError(f"the last frame, {held.last}, is before the first, {held.first}: correct one")
         mapping_of(rig)
+        check_action_free(rig)
         self._frames, self._motions = range(held.first, held.last + 1), []
-        self._frame_before = context.scene.frame_current
+        self._frame_before = context.scene.frame_current_final
         self._samples = sample_source(context, source_of(context), self._frames)
 
     def step(self, context: bpy.types.Context) -> bool:
@@ -110,11 +113,11 @@ class LSR1_OT_copy_motion(InSlices, bpy.types.Operator):
 
     def give_up(self, context: bpy.types.Context) -> None:
         """Nothing was written yet: the scene goes back to its frame."""
-        context.scene.frame_set(self._frame_before)
+        go_to_frame(context.scene, self._frame_before)
 
     def finish(self, context: bpy.types.Context) -> None:
         """Key the rig."""
-        context.scene.frame_set(self._frame_before)
+        go_to_frame(context.scene, self._frame_before)
         rig = context.scene.lsr1.copy_target
         table, mapping, motion = table_of(rig.lsr1_copy.kind), mapping_of(rig), join(self._motions)
         # Its constraints would hide the keys.
@@ -147,11 +150,11 @@ class LSR1_OT_follow_live(bpy.types.Operator):
         """Where the body stands at the first frame, the rig stands, too."""
         rig, source, scene = context.scene.lsr1.copy_target, source_of(context), context.scene
         with told(self):
-            mapping, frame = mapping_of(rig), scene.frame_current
+            mapping, frame = mapping_of(rig), scene.frame_current_final
             try:
                 first = next(sample_source(context, source, [rig.lsr1_copy.first]))
             finally:
-                scene.frame_set(frame)
+                go_to_frame(scene, frame)
             table = table_of(rig.lsr1_copy.kind)
             follow(context, source, rig, transfer_between(source, rig, mapping, first, table), table)
             context.view_layer.update()

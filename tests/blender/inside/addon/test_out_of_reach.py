@@ -1,0 +1,122 @@
+"""Bodies that Blender doesn't let be changed or selected: it is said, and nothing has changed then."""
+
+from pathlib import Path
+
+import bpy
+import numpy as np
+import pytest
+from lsr1_body_fit.addon import body as bodies
+
+from tests.blender.inside.addon.character_rigs import Figure, character
+from tests.blender.inside.addon.copies import choose, moving_body
+from tests.blender.inside.addon.test_clip import scene_of_walk
+from tests.blender.inside.addon.test_motion_files import scene_with_walk, unchanged, written
+from tests.blender.inside.addon.test_operators import says
+
+EXPORTS = [("export_fbx", "fbx"), ("export_gltf", "glb")]
+
+
+def hidden(thing: bpy.types.Object) -> None:
+    thing.hide_set(True)
+
+
+def unselectable(thing: bpy.types.Object) -> None:
+    thing.hide_select = True
+
+
+def excluded(thing: bpy.types.Object) -> None:
+    collection = bpy.data.collections.new("put away")
+    bpy.context.scene.collection.children.link(collection)
+    bpy.context.scene.collection.objects.unlink(thing)
+    collection.objects.link(thing)
+    bpy.context.view_layer.layer_collection.children[collection.name].exclude = True
+
+
+@pytest.mark.parametrize("away", [hidden, unselectable, excluded])
+@pytest.mark.parametrize(("operator", "ending"), EXPORTS)
+def test_a_mesh_that_would_be_missing_is_not_left_out(
+    tmp_path: Path, operator: str, ending: str, away: object
+) -> None:
+    armature = scene_with_walk(tmp_path)
+    mesh = bodies.mesh_of(armature)
+    away(mesh)
+    bpy.context.view_layer.update()
+    before, meshes = unchanged(armature), list(bpy.data.meshes)
+    path = tmp_path / f"out.{ending}"
+    says(getattr(bpy.ops.lsr1, operator), f"{mesh.name} .* missing in the file", filepath=str(path))
+    assert not path.exists() and unchanged(armature) == before and list(bpy.data.meshes) == meshes
+
+
+@pytest.mark.parametrize(("operator", "ending"), EXPORTS)
+def test_a_file_that_cannot_be_written_is_said_in_a_sentence(
+    tmp_path: Path, operator: str, ending: str
+) -> None:
+    armature = scene_with_walk(tmp_path)
+    (tmp_path / f"out.{ending}").mkdir()
+    before = unchanged(armature)
+    path = str(tmp_path / f"out.{ending}")
+    with pytest.raises(RuntimeError, match="cannot be written: Is a directory") as caught:
+        getattr(bpy.ops.lsr1, operator)(filepath=path)
+    assert "Traceback" not in str(caught.value) and unchanged(armature) == before
+
+
+def tweaked(armature: bpy.types.Object) -> None:
+    """Its action is a strip that is being edited."""
+    data = armature.animation_data_create()
+    data.action = data.action or bpy.data.actions.new("strip")
+    track = data.nla_tracks.new()
+    strip = track.strips.new("strip", 1, data.action)
+    data.action = None
+    track.select = strip.select = True
+    data.nla_tracks.active = track
+    data.use_tweak_mode = True
+
+
+@pytest.mark.parametrize("away", [hidden, tweaked])
+def test_a_motion_that_cannot_be_imported_changes_nothing(tmp_path: Path, away: object) -> None:
+    scene, armature = bpy.context.scene, bodies.add_body(bpy.context)
+    away(armature)
+    fps, actions = scene.render.fps, len(bpy.data.actions)
+    path = str(written(tmp_path, 50.0))
+    says(bpy.ops.lsr1.import_motion, "hidden|tweak mode", filepath=path, set_rate=True)
+    assert scene.render.fps == fps and len(bpy.data.actions) == actions
+    assert not bodies.shown_betas(armature).any() and not np.any(armature.lsr1_body.betas)
+
+
+def test_a_rig_in_tweak_mode_gets_no_copy_and_the_frame_stays() -> None:
+    moving_body()
+    scene, rig = bpy.context.scene, character("Mixamo", Figure())
+    choose(rig)
+    scene.frame_set(3, subframe=0.5)
+    assert bpy.ops.lsr1.copy_motion() == {"FINISHED"} and scene.frame_current_final == 3.5
+    assert bpy.ops.lsr1.follow_live() == {"FINISHED"} and scene.frame_current_final == 3.5
+    tweaked(rig)
+    actions, helper = len(bpy.data.actions), rig.lsr1_copy.helper
+    says(bpy.ops.lsr1.copy_motion, "tweak mode")
+    assert len(bpy.data.actions) == actions and rig.lsr1_copy.helper == helper
+
+
+def test_a_linked_body_is_left_alone_and_an_overridden_one_keeps_its_shape(tmp_path: Path) -> None:
+    scene_of_walk(8)
+    bodies.add_body(bpy.context)
+    path = str(tmp_path / "body.blend")
+    bpy.ops.wm.save_as_mainfile(filepath=path)
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    scene = scene_of_walk(8)
+    with bpy.data.libraries.load(path, link=True) as (_, linked):
+        linked.objects = ["LSR1 Body", "LSR1 Body Mesh"]
+    for thing in linked.objects:
+        scene.collection.objects.link(thing)
+    bpy.context.view_layer.objects.active = linked.objects[0]
+    for operator in (bpy.ops.lsr1.fit_pose, bpy.ops.lsr1.fit_clip, bpy.ops.lsr1.refit):
+        says(operator, "linked: make a library override")
+    assert not bpy.data.actions and linked.objects[0].animation_data is None
+    armature, mesh = (thing.override_create(remap_local_usages=True) for thing in linked.objects)
+    mesh.parent = armature
+    bpy.context.view_layer.objects.active = armature
+    for operator in (bpy.ops.lsr1.fit_pose, bpy.ops.lsr1.fit_clip):
+        says(operator, "tick Keep Shape")
+    assert not bpy.data.actions
+    scene.lsr1.settings.keep_shape = True
+    assert bpy.ops.lsr1.fit_pose() == {"FINISHED"} and bpy.ops.lsr1.fit_clip() == {"FINISHED"}
+    assert not bodies.shown_betas(armature).any() and armature.animation_data.action is not None
