@@ -18,7 +18,7 @@ from .fitting import fit_pose
 from .minimizer import LevenbergMarquardt
 from .problem import FitProblem
 from .refine import LIMBS
-from .starts import YAWS, start_at, yaw_starts
+from .starts import YAWS, pose_energy, yaw_starts
 from .view import person_view
 
 # Poses of which no joint is farther apart than this, with the pelves laid over one another, are the same.
@@ -33,16 +33,6 @@ class Solution:
     pose: BodyPose
     energy: float
     source: str
-
-
-def pose_energy(problem: FitProblem, pose: BodyPose) -> np.ndarray:
-    """By what solutions compare: keypoints, limits, pins and the pose prior, whatever the direction. -> [B].
-
-    It leaves out what the initializer thinks, which would make everything else look bad.
-    """
-    view = person_view(replace(problem, initializer=None, fixed=frozenset(), held=None))
-    objective, z = view.objective(start_at(view, pose))
-    return objective.energy_and_gradient(z)[0]
 
 
 def flips(problem: FitProblem, pose: BodyPose, limb: str) -> list[Solution]:

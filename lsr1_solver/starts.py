@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from .body_model import JOINT_COUNT, BodyPose
 from .initializer import Initializer
 from .initializer_input import arrange_input
 from .kinematics import BETAS_START, PELVIS, ROTATION_SIZE, pose_chain
+from .knees import about_decided
+from .problem import FitProblem
 from .rotation import axis_angle_to_matrix
-from .view import PersonView, Start
+from .view import PersonView, Start, person_view
 
 YAWS = 8
 # The trunk's direction in the picture is that of the body's long axis; limbs may point anywhere.
@@ -46,8 +50,9 @@ def yaw_starts(view: PersonView, frames: np.ndarray) -> Start:
 def start_at(view: PersonView, pose: BodyPose) -> Start:
     """At a pose of all B frames in camera axes.
 
-    The prior is the initializer's where there is one; else, and in frames without keypoints, it is the pose
-    prior about the pose's own root and place.
+    The prior is the initializer's where there is one, about the pose's own hip and knee where that has no
+    opinion of a leg's depth; else, and in frames without keypoints, it is the pose prior about the pose's own
+    root and place.
     """
     rotations, pelvis, betas = view.turned(pose)
     frames = np.arange(len(pose))
@@ -57,7 +62,7 @@ def start_at(view: PersonView, pose: BodyPose) -> Start:
         centre = _mean_pose(view, rotations[:, 0])
         about = Start(frames, centre, pelvis, np.zeros_like(betas), distance, prior_covariance(view))
         return about.at(rotations, pelvis, betas)
-    about = initializer_start(view, initializer, frames)
+    about = about_decided(view.problem.body, initializer_start(view, initializer, frames), rotations, pelvis)
     unseen = ~np.any(view.confidence > 0, axis=1)
     for array, own in ((about.centre, rotations), (about.pelvis, pelvis), (about.betas, betas)):
         array[unseen] = own[unseen]
@@ -87,6 +92,16 @@ def prior_covariance(view: PersonView) -> np.ndarray:
     covariance[3:ROTATION_SIZE, 3:ROTATION_SIZE] = view.problem.prior.covariance
     covariance[PELVIS, PELVIS] = np.diag(np.square(PELVIS_SIGMA))
     return covariance
+
+
+def pose_energy(problem: FitProblem, pose: BodyPose) -> np.ndarray:
+    """By what solutions compare: keypoints, limits, pins and the pose prior, whatever the direction. -> [B].
+
+    It leaves out what the initializer thinks, which would make everything else look bad.
+    """
+    view = person_view(replace(problem, initializer=None, fixed=frozenset(), held=None))
+    objective, z = view.objective(start_at(view, pose))
+    return objective.energy_and_gradient(z)[0]
 
 
 def _mean_pose(view: PersonView, root: np.ndarray) -> np.ndarray:

@@ -119,7 +119,7 @@ class PersonView:
             array[frames] = array[frames][:, order]
         return replace(self, target=target, confidence=confidence, order=whole)
 
-    def frames(self, index: slice) -> PersonView:
+    def frames(self, index: np.ndarray | slice) -> PersonView:
         """Some frames alone."""
         return replace(
             self,

@@ -1,0 +1,71 @@
+"""Knees whose depth nothing tells: ahead rather than behind, as legs bend.
+
+A thigh that looks short points towards the camera or away from it. Where the initializer has no opinion it
+answers with the mean of the two, which is neither, and a fit falls to whichever is nearer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from .body_model import SMPL_JOINT_NAMES, BodyModel, rest_joints
+from .view import Start
+
+LEGS = ("left_leg", "right_leg")
+_HIPS, _KNEES = (
+    [SMPL_JOINT_NAMES.index(f"{side}_{joint}") for side in ("left", "right")] for joint in ("hip", "knee")
+)
+# A thigh whose reading has less depth than this, as a share of its length, is read without an opinion; a pose
+# that differs by as much as DECIDED from such a reading has one of its own.
+OPEN, DECIDED = 0.15, 0.25
+# How far ahead the twin's knee has to be to be another solution, as a share of the thigh.
+AHEAD = 0.1
+# What the pose prior may have against the knee ahead, in nats.
+INDIFFERENT = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class Thighs:
+    """Both thighs of N poses, as shares of their lengths: how far the knees are ``ahead`` [N, 2] of the
+    hips, with regard to the pelvis; their ``depth`` [N, 2] away from the camera; how far ahead they would be
+    at the other depth, ``twin`` [N, 2].
+    """
+
+    ahead: np.ndarray
+    depth: np.ndarray
+    twin: np.ndarray
+
+
+def thighs(body: BodyModel, rotations: np.ndarray, pelvis: np.ndarray) -> Thighs:
+    """Of poses before a camera that looks along -z: [N, 24, 3, 3] in the parents' frames, [N, 3] metres."""
+    joints = rest_joints(body, np.zeros((1, 1)))[0]
+    bones = joints[_KNEES] - joints[_HIPS]
+    bones /= np.linalg.norm(bones, axis=-1, keepdims=True)
+    root = rotations[:, :1]
+    local = rotations[:, _HIPS] @ bones[..., None]
+    ray = pelvis[:, None, :, None] + root @ (joints[_HIPS] - joints[0])[..., None]
+    ray /= np.linalg.norm(ray, axis=-2, keepdims=True)
+    depth = np.sum(ray * (root @ local), axis=-2)[..., 0]
+    ahead = local[..., 2, 0]
+    return Thighs(ahead, depth, ahead - 2 * depth * np.sum(root[..., 2:] * ray, axis=-2)[..., 0])
+
+
+def undecided(reading: Thighs, pose: Thighs) -> np.ndarray:
+    """Which knees [N, 2] are behind in a pose, might as well be ahead, and were read as neither."""
+    return (np.abs(reading.depth) < OPEN) & (pose.ahead < 0) & (pose.twin > AHEAD)
+
+
+def about_decided(body: BodyModel, reading: Start, rotations: np.ndarray, pelvis: np.ndarray) -> Start:
+    """A reading with hip and knee of a leg as in a pose, if it says nothing of that leg's depth and the pose
+    does.
+    """
+    read, pose = thighs(body, reading.centre, reading.pelvis), thighs(body, rotations, pelvis)
+    decided = (np.abs(read.depth) < OPEN) & (np.abs(pose.depth - read.depth) > DECIDED)
+    if not decided.any():
+        return reading
+    centre = reading.centre.copy()
+    for joints in (_HIPS, _KNEES):
+        centre[:, joints] = np.where(decided[..., None, None], rotations[:, joints], centre[:, joints])
+    return replace(reading, centre=centre)
