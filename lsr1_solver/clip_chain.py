@@ -179,6 +179,13 @@ class PosedClip:
         """
         frames, count, rows = directions.shape[:3]
         V = self.V[points].reshape(count, JOINT_COUNT, 4)
+        by_shape = directions @ self._shape_jacobian(V, points)
+        return self.pose_jacobian(directions, points), by_shape.reshape(frames, count * rows, -1)
+
+    def pose_jacobian(self, directions: np.ndarray, points: slice) -> np.ndarray:
+        """`row_jacobian` by x alone, [T, K' R, 75]."""
+        frames, count, rows = directions.shape[:3]
+        V = self.V[points].reshape(count, JOINT_COUNT, 4)
         keypoint, joint = np.nonzero(np.abs(V).sum(axis=2) @ _BELOW.T)
         below = V[keypoint] * _BELOW[joint][..., None].astype(V.dtype)
         weight = below[..., 3].sum(axis=1)
@@ -193,8 +200,7 @@ class PosedClip:
             for i in range(3):
                 by_x[:, keypoint, row, 3 * joint + i] = turned[:, i].T
         by_x[..., PELVIS] = directions
-        by_shape = directions @ self._shape_jacobian(V, points)
-        return by_x.reshape(frames, count * rows, -1), by_shape.reshape(frames, count * rows, -1)
+        return by_x.reshape(frames, count * rows, -1)
 
     def limit_rows(self) -> np.ndarray:
         """The Jacobian of the hinges' leans by x where they bend the wrong way, [T, L, 75]."""

@@ -43,7 +43,7 @@ def with_points_in_place(problem: ClipProblem, z: np.ndarray, contacts: np.ndarr
     at = np.moveaxis(posed.points[points], -1, 0)
     shift, hold = _faded(_places(problem, at, contacts) - at, standing, max(1, round(FADE * problem.rate)))
     wanted = at + shift
-    rows = posed.row_jacobian(eye, points)[0]
+    rows = posed.pose_jacobian(eye, points)
     if objective.kept is not None:
         rows = np.where(objective.kept.held.T[:, None], 0, rows)
     share = np.repeat(hold / allowed, 3, axis=1)

@@ -19,7 +19,7 @@ from .clip_terms import Anchors, Kept, Lens, Spatial, Temporal
 from .cosine_transform import cosine_transform, inverse_cosine_transform
 from .kinematics import BETAS_START, PELVIS, ROTATION_SIZE, keypoint_chain
 from .motion_prior import MotionPrior, load_motion_prior
-from .rotation import continuous_axis_angle, matrix_to_axis_angle
+from .rotation import continuous_axis_angle, rotation_vectors
 from .starts import NEAREST_START
 from .view import PersonView
 
@@ -165,16 +165,18 @@ def still_points(view: PersonView) -> tuple[str, ...]:
 
 def parameters(motion: ClipMotion, mean: np.ndarray, root: np.ndarray) -> np.ndarray:
     """``x`` [75, T] of a motion: rotation vectors about the mean pose and the root's path, the pelvis."""
-    turned = motion.rotations @ np.swapaxes(mean, -1, -2)
-    turned[:, 0] = motion.rotations[:, 0] @ np.swapaxes(root, -1, -2)
-    omega = continuous_axis_angle(matrix_to_axis_angle(turned))
-    return np.concatenate([omega.reshape(len(root), -1), motion.pelvis], axis=1).T
+    # By joints: one product each, not one each joint and frame.
+    by_joint = np.ascontiguousarray(np.swapaxes(motion.rotations, 0, 1))
+    turned = (by_joint.reshape(JOINT_COUNT, -1, 3) @ np.swapaxes(mean, -1, -2)).reshape(by_joint.shape)
+    turned[0] = by_joint[0] @ np.swapaxes(root, -1, -2)
+    omega = continuous_axis_angle(np.swapaxes(rotation_vectors(turned), 0, 1))
+    return np.ascontiguousarray(np.concatenate([omega.reshape(len(root), -1), motion.pelvis], axis=1).T)
 
 
 def _path(root: np.ndarray, origin: np.ndarray) -> np.ndarray:
     """How the path itself moves, as ``x`` [75, T]: the root's turns summed up, the pelvis' places."""
     path = np.zeros_like(origin)
-    path[:3, 1:] = np.cumsum(matrix_to_axis_angle(root[1:] @ np.swapaxes(root[:-1], -1, -2)), axis=0).T
+    path[:3, 1:] = np.cumsum(rotation_vectors(root[1:] @ np.swapaxes(root[:-1], -1, -2)), axis=0).T
     path[PELVIS] = origin[PELVIS]
     return path
 

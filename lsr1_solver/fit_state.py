@@ -8,10 +8,11 @@ from functools import cached_property
 
 import numpy as np
 
-from .body_model import BodyPose
+from .body_model import BodyPose, rest_joints
 from .camera import project
-from .kinematics import PELVIS, pose_chain
+from .kinematics import BETAS_START, PELVIS, pose_chain
 from .objective import Objective
+from .rotation import rotation_vectors
 from .view import PersonView
 
 
@@ -61,7 +62,17 @@ class FitState:
     @cached_property
     def pose(self) -> BodyPose:
         """The body's parameters, in camera axes (y up, the camera looks along -z)."""
-        return self.view.body_pose(self.objective, self.z, np.arange(len(self.z)))
+        if self.clip is None or self.view.kept is not None:
+            return self.view.body_pose(self.objective, self.z, np.arange(len(self.z)))
+        # A clip's motion is the centre of its objective: nothing is turned about it, and the shape is one.
+        back = np.swapaxes(self.view.turn, -1, -2)
+        x = self.objective.offset
+        rotations = self.objective.centre.copy()
+        rotations[:, 0] = back @ rotations[:, 0]
+        omega, betas = rotation_vectors(rotations), x[:, BETAS_START:]
+        pelvis = np.einsum("tij,tj->ti", back, x[:, PELVIS])
+        transl = pelvis - rest_joints(self.view.problem.body, betas[:1])[:, 0]
+        return BodyPose(omega[:, 0], omega[:, 1:], betas, transl)
 
     @cached_property
     def points(self) -> np.ndarray:

@@ -8,7 +8,7 @@ from lsr1_solver.arrays import Array
 from lsr1_solver.body_model import SMPL_PARENTS, BodyPose, posed_joints, rest_joints, skin
 from lsr1_solver.errors import FitError
 from lsr1_solver.kinematics import PELVIS, PosedChain, keypoint_chain, pose_chain, pull_back, row_jacobian
-from lsr1_solver.rotation import axis_angle_to_matrix, matrix_to_axis_angle
+from lsr1_solver.rotation import axis_angle_to_matrix, matrix_to_axis_angle, rotation_vectors
 from tests.solver.bodies import random_body
 
 BODY = random_body()
@@ -141,3 +141,13 @@ def test_numpy_and_torch_run_the_same_lines() -> None:
 def test_a_missing_landmark_is_named() -> None:
     with pytest.raises(FitError, match="'tail'"):
         keypoint_chain(BODY, ["pelvis", "tail"])
+
+
+@pytest.mark.parametrize("angle", [0.0, 1e-12, 1e-4, 1.0, 2.6, 2.75, 3.1, np.pi - 1e-7])
+def test_rotation_vectors_are_logarithms(angle: float) -> None:
+    axis = np.random.default_rng(4).normal(size=(200, 3))
+    omega = angle * axis / np.linalg.norm(axis, axis=1, keepdims=True)
+    R = axis_angle_to_matrix(omega)
+    np.testing.assert_allclose(rotation_vectors(R), omega, atol=1e-8 if angle > 3.14 else 1e-14)
+    if angle < 3.14:  # in single precision that is half a turn, of either sign
+        np.testing.assert_allclose(rotation_vectors(R.astype(np.float32)), omega, atol=2e-6)
