@@ -9,7 +9,7 @@ likes. Pieces of one long take overlap and are blended over the overlap.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,8 +17,8 @@ import numpy as np
 from .body_model import BodyPose
 from .clip_descent import Descent, descent
 from .clip_feet import contacts_of, with_points_in_place
-from .clip_motion import ClipMotion, clip_axes, motion_of, read_clip, rough_height
-from .clip_problem import COMMON_RATE, clip_problem
+from .clip_motion import COMMON_RATE, ClipMotion, clip_axes, motion_of, read_clip, rough_height
+from .clip_problem import ClipProblem, clip_problem
 from .cuts import jump_cuts, stray_frames
 from .errors import FitError
 from .fit_state import ClipFindings, FitState, FitStatus
@@ -148,7 +148,7 @@ def _prepared(view: PersonView, minimizer: Minimizer[MinimizerState], max_iterat
 
 def _solve(
     clip: _Clip, part: Piece, begin: ClipMotion | None, shape: np.ndarray | None
-) -> Iterator[ClipMotion]:
+) -> Generator[ClipMotion, None, None]:
     """One piece: minimised, then once more without outliers and with the feet held."""
     view, reading = clip.view.frames(part.frames), clip.reading.frames(part.frames)
     if shape is not None:
@@ -156,29 +156,32 @@ def _solve(
     problem = clip_problem(view, reading)
     objective = problem.objective if shape is None else problem.objective.with_fixed_shape()
     z = problem.start if begin is None else problem.coordinates(begin.frames(part.frames))
-    solved = problem.motion(z, reading)
-    way = begun = descent(objective, z, clip.minimizer)
-    for way in _sometimes(begun.steps(min(LOOK_AFTER, clip.max_iterations))):
-        solved = problem.motion(way.z, solved)
-        yield solved
-    dropped = objective.outliers(way.z, OUTLIER)
+    first_look = min(LOOK_AFTER, clip.max_iterations)
+    way, solved = yield from _down(problem, descent(objective, z, clip.minimizer), reading, first_look)
+    dropped = objective.outliers(way.posed, OUTLIER)
     solved = replace(solved, dropped=dropped.T)
-    way = begun = way.on(objective.without(dropped))
-    for way in _sometimes(begun.steps(clip.max_iterations)):
-        solved = problem.motion(way.z, solved)
-        yield solved
+    way = way.on(objective.without(dropped))
+    way, solved = yield from _down(problem, way, solved, clip.max_iterations)
     contacts = contacts_of(problem, solved)
     if contacts.any() or view.problem.pins is not None:
-        solved = problem.motion(with_points_in_place(problem, way.z, contacts), solved)
+        solved = problem.motion(with_points_in_place(problem, way, contacts), solved)
     yield replace(solved, contacts=contacts)
 
 
-def _sometimes(way: Iterator[Descent]) -> Iterator[Descent]:
-    """Every few points of a way, and its end: to show a motion takes as long as to find a better one."""
-    last = shown = None
-    for step, last in enumerate(way, start=1):
+def _down(
+    problem: ClipProblem, begun: Descent, like: ClipMotion, count: int
+) -> Generator[ClipMotion, None, tuple[Descent, ClipMotion]]:
+    """The way down; every few points are shown, and the end: to show one takes as long as to find a better.
+
+    Returns where it ends, and the motion there; contacts and dropped keypoints are those of ``like``.
+    """
+    way, solved = begun, None
+    for step, way in enumerate(begun.steps(count), start=1):
+        solved = None
         if step % SHOWN_EVERY == 0:
-            shown = last
-            yield last
-    if last is not None and last is not shown:
-        yield last
+            solved = problem.motion(way.posed, like)
+            yield solved
+    if solved is None:
+        solved = problem.motion(way.posed, like)
+        yield solved
+    return way, solved

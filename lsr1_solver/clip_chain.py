@@ -52,7 +52,7 @@ class ClipChain:
         sine, versine, third = _sine_series(np.einsum("jct,jct->jt", omega, omega))
         local = self._local(_exponential(omega, sine, versine))
         world, parent, V, points = self._place(local, x[PELVIS], betas)
-        return PosedClip(self, omega, sine, versine, third, local, world, parent, V, points)
+        return PosedClip(self, betas, omega, sine, versine, third, local, world, parent, V, points)
 
     def keypoints(self, rotations: np.ndarray, pelvis: np.ndarray, betas: np.ndarray) -> np.ndarray:
         """Keypoints [T, K, 3] of given rotations [T, 24, 3, 3] and places [T, 3], metres."""
@@ -117,13 +117,14 @@ def _exponential(omega: np.ndarray, sine: np.ndarray, versine: np.ndarray) -> np
 
 @dataclass(frozen=True, eq=False)
 class PosedClip:
-    """A clip's chain in T poses, with what the gradient reuses.
+    """A clip's chain in T poses and one shape, with what the gradient reuses.
 
-    ``points`` [K, 3, T] metres; ``world`` [24, 4, 3, T] and ``above`` the same of the joints' parents (none
-    of the root's); ``local`` [24, 3, 3, T] by columns.
+    ``betas`` [S]; ``points`` [K, 3, T] metres; ``world`` [24, 4, 3, T] and ``above`` the same of the joints'
+    parents (none of the root's); ``local`` [24, 3, 3, T] by columns.
     """
 
     chain: ClipChain
+    betas: np.ndarray
     omega: np.ndarray
     sine: np.ndarray
     versine: np.ndarray

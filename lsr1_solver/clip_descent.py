@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import cast
 
 import numpy as np
 
 from .clip_base import Whitened, kronecker_base
+from .clip_chain import PosedClip
 from .clip_minimizer import ClipState
 from .clip_objective import ClipObjective
 from .minimizer import LeastSquares, LevenbergMarquardt, Minimizer, MinimizerState
@@ -26,11 +28,17 @@ class Descent:
     energy: ClipObjective | Whitened
     state: MinimizerState
 
-    @property
+    @cached_property
     def z(self) -> np.ndarray:
         """The best point so far, [1, n T + S]."""
         z = self.state.z
         return self.energy.outward(z) if isinstance(self.energy, Whitened) else z
+
+    @cached_property
+    def posed(self) -> PosedClip:
+        """The clip at the best point so far."""
+        energy = self.energy
+        return (energy.objective if isinstance(energy, Whitened) else energy).pose(self.z)
 
     def steps(self, count: int) -> Iterator[Descent]:
         """What comes next, until the minimizer has converged."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from .clip_chain import PosedClip
+from .clip_descent import Descent
 from .clip_motion import FEET, ClipMotion, clip_axes
 from .clip_problem import ClipProblem
 from .contacts import find_contacts
@@ -27,8 +29,8 @@ def contacts_of(problem: ClipProblem, motion: ClipMotion) -> np.ndarray:
     return find_contacts(motion.feet, up, problem.rate, eye=clip_axes(problem.view)[1])
 
 
-def with_points_in_place(problem: ClipProblem, z: np.ndarray, contacts: np.ndarray) -> np.ndarray:
-    """The clip with standing points brought to their mean place, and pinned joints to theirs.
+def with_points_in_place(problem: ClipProblem, way: Descent, contacts: np.ndarray) -> PosedClip:
+    """The clip at a way's end, with standing points brought to their mean place, and pinned joints to theirs.
 
     ``contacts`` [T, 4]. Every frame by itself, with the least change in the coordinates in which the
     reading's error is the identity: ``d = K^T (K K^T + s^2 I)^-1 r``, K the points' Jacobian, r what they
@@ -39,7 +41,7 @@ def with_points_in_place(problem: ClipProblem, z: np.ndarray, contacts: np.ndarr
     points = slice(keypoints, None)
     eye = np.broadcast_to(np.eye(3, dtype=np.float32), (len(contacts), len(problem.still), 3, 3))
     standing, allowed = _standing(problem, contacts)
-    posed = objective.pose(z)
+    z, posed = way.z, way.posed
     at = np.moveaxis(posed.points[points], -1, 0)
     shift, hold = _faded(_places(problem, at, contacts) - at, standing, max(1, round(FADE * problem.rate)))
     wanted = at + shift
@@ -47,17 +49,20 @@ def with_points_in_place(problem: ClipProblem, z: np.ndarray, contacts: np.ndarr
     if objective.kept is not None:
         rows = np.where(objective.kept.held.T[:, None], 0, rows)
     share = np.repeat(hold / allowed, 3, axis=1)
-    K = np.concatenate([share[..., None] * (rows @ objective.basis), _nearly_kept(problem)], axis=1)
-    gram = K @ np.swapaxes(K, 1, 2) + np.eye(K.shape[1], dtype=K.dtype)
-    step = np.swapaxes(K, 1, 2) @ np.linalg.inv(gram)
-    for again in (False, True):
-        if again:  # for what turns bend
-            at = np.moveaxis(objective.pose(z).points[points], -1, 0)
-        lack = share * (wanted - at).reshape(len(at), -1)
+    rows *= share[..., None]
+    K, firm = rows @ objective.basis, _nearly_kept(problem)
+    if firm.shape[1]:
+        K = np.concatenate([K, firm], axis=1)
+    across = np.swapaxes(K, 1, 2)
+    gram = K @ across + np.eye(K.shape[1], dtype=K.dtype)
+    lack = np.zeros((len(K), K.shape[1], 1), dtype=K.dtype)
+    for _ in range(2):  # once more for what turns bend
+        at = np.moveaxis(posed.points[points], -1, 0)
+        lack[:, : share.shape[1], 0] = share * (wanted - at).reshape(len(at), -1)
         y, b = objective.split(z)
-        missing = step[:, :, : lack.shape[1]] @ lack[..., None]
-        z = objective.join(y + missing[..., 0].T.astype(y.dtype), b)
-    return z
+        z = objective.join(y + (across @ np.linalg.solve(gram, lack))[..., 0].T, b)
+        posed = objective.pose(z)
+    return posed
 
 
 def _nearly_kept(problem: ClipProblem) -> np.ndarray:
@@ -86,22 +91,26 @@ def _places(problem: ClipProblem, points: np.ndarray, contacts: np.ndarray) -> n
     """Where held points shall be: the mean over each contact, the pins' places. [T, P, 3]."""
     places = points.copy()
     for point in range(contacts.shape[1]):
-        for begin, end in _runs(contacts[:, point]):
-            places[begin:end, point] = _standing_place(points[begin:end, point], problem.rate)
+        edges = _runs(contacts[:, point])
+        if not len(edges):
+            continue
+        at, lengths = points[contacts[:, point], point], np.diff(edges, axis=1)
+        first = np.cumsum(lengths) - lengths[:, 0]
+        mean = np.repeat(np.add.reduceat(at, first) / lengths, lengths[:, 0], axis=0).astype(at.dtype)
+        places[contacts[:, point], point] = mean
+        strayed = np.maximum.reduceat(np.linalg.norm(at - mean, axis=1), first) > WANDER
+        for begin, end in edges[strayed].tolist():
+            places[begin:end, point] = _wandering_place(points[begin:end, point], problem.rate)
     if problem.objective.anchors is not None:
         places[:, len(FEET) :] = np.moveaxis(problem.objective.anchors.place[len(FEET) :], -1, 0)
     return places
 
 
-def _standing_place(points: np.ndarray, rate: float) -> np.ndarray:
-    """Where a point stands over one contact, [F, 3] -> [F, 3] or [3]: at its mean.
+def _wandering_place(points: np.ndarray, rate: float) -> np.ndarray:
+    """Where a point stands that wanders over a contact, [F, 3] -> [F, 3]: slowly, as the mean over a second.
 
-    What wanders farther than WANDER from there is no error of the fit: then slowly, as the mean over a
-    second does.
+    What strays farther than WANDER from its mean is no error of the fit.
     """
-    mean = points.mean(axis=0)
-    if np.linalg.norm(points - mean, axis=1).max() <= WANDER:
-        return mean
     half = max(1, round(rate / 2))
     summed = np.cumsum(np.concatenate([np.zeros((1, 3)), points]), axis=0)
     frames = np.arange(len(points))
@@ -115,22 +124,19 @@ def _faded(ways: np.ndarray, standing: np.ndarray, fade: int) -> tuple[np.ndarra
     ``ways`` [T, P, 3] where a point is ``standing`` [T, P]; before and after it the way at the edge, fading
     over ``fade`` frames.
     """
-    shift, hold = np.zeros_like(ways), standing.astype(ways.dtype)
-    falling = (0.5 + 0.5 * np.cos(np.pi * np.arange(1, fade + 1) / (fade + 1))).astype(ways.dtype)
-    for point in range(standing.shape[1]):
-        for begin, end in _runs(standing[:, point]):
-            shift[begin:end, point] += ways[begin:end, point]
-            before, after = np.arange(begin - 1, begin - fade - 1, -1), np.arange(end, end + fade)
-            for frames, edge in ((before, begin), (after, end - 1)):
-                inside = (frames >= 0) & (frames < len(ways))
-                inside[inside] = ~standing[frames[inside], point]
-                frames, share = frames[inside], falling[inside]
-                shift[frames, point] += share[:, None] * ways[edge, point]
-                hold[frames, point] = np.maximum(hold[frames, point], share)
-    return shift, hold
+    beside = np.pad(standing, ((1, 1), (0, 0)))
+    begins, ends = (standing & ~beside[:-2], standing & ~beside[2:])
+    edges = [(mask, np.where(mask[..., None], ways, 0)) for mask in (begins, ends)]
+    shift, hold = np.zeros_like(ways), np.zeros(standing.shape, dtype=ways.dtype)
+    for away in range(1, fade + 1):
+        share = ways.dtype.type(0.5 + 0.5 * np.cos(np.pi * away / (fade + 1)))
+        earlier, later = slice(None, -away), slice(away, None)
+        for (mask, way), frames, edge in zip(edges, (earlier, later), (later, earlier), strict=True):
+            shift[frames] += share * way[edge]
+            hold[frames] = np.maximum(hold[frames], share * mask[edge])
+    return np.where(standing[..., None], ways, shift), np.where(standing, 1, hold)
 
 
-def _runs(mask: np.ndarray) -> list[tuple[int, int]]:
-    """The first frame and the one after the last of each run of ``mask`` [T]."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(int)))
-    return [(int(a), int(b)) for a, b in edges.reshape(-1, 2)]
+def _runs(mask: np.ndarray) -> np.ndarray:
+    """The first frame and the one after the last of each run of ``mask`` [T]. -> [R, 2]."""
+    return np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(int))).reshape(-1, 2)

@@ -128,9 +128,6 @@ class ClipObjective:
         by_x = np.where(kept.held, 0, by_x)
         return more + 0.5 * total(kept.weight * apart * apart), self.basis.T @ by_x
 
-    def _keypoints(self, points: np.ndarray) -> np.ndarray:
-        return points[: len(self.lens.target)]
-
     def linearize(self, z: np.ndarray) -> ClipModel:
         """The Gauss-Newton model of the whole clip."""
         energy, gradient = self.energy_and_gradient(z)
@@ -178,9 +175,9 @@ class ClipObjective:
         """The same clip with its shape as it is."""
         return replace(self, shape_spread=np.zeros_like(self.shape_spread))
 
-    def outliers(self, z: np.ndarray, limit: float) -> np.ndarray:
+    def outliers(self, posed: PosedClip, limit: float) -> np.ndarray:
         """[K, T] the keypoints farther from the body than ``limit`` units of 1 % of the height."""
-        residual, _, _ = self.lens.residual(self.lens.seen(self._keypoints(self.pose(z).points)))
+        residual, _, _ = self.lens.residual(self.lens.seen(posed.points[: len(self.lens.target)]))
         return (np.einsum("kct,kct->kt", residual, residual) > limit**2) & (self.lens.weight > 0)
 
     def without(self, dropped: np.ndarray) -> ClipObjective:

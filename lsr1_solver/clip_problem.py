@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .body_model import JOINT_COUNT, SMPL_JOINT_NAMES
-from .clip_chain import clip_chain
+from .clip_chain import PosedClip, clip_chain
 from .clip_initializer import load_clip_initializer
 from .clip_motion import COMMON_RATE, FEET, ClipMotion, clip_axes, low_pass, motion_of, smooth_rotations
 from .clip_objective import ClipObjective
@@ -62,21 +62,18 @@ class ClipProblem:
         y = self.inward @ (x - self.origin)[self.free]
         return self.objective.join(y, np.zeros(len(self.objective.betas))).astype(np.float32)
 
-    def motion(self, z: np.ndarray, like: ClipMotion) -> ClipMotion:
-        """The motion at z; contacts and dropped keypoints are those of ``like``."""
-        posed, (x, betas) = self.objective.pose(z), self.objective.parameters(z)
-        x, rotations = x.astype(np.float64), np.transpose(posed.local, (3, 0, 2, 1)).astype(np.float64)
-        points = np.moveaxis(posed.points, -1, 0).astype(np.float64)
+    def motion(self, posed: PosedClip, like: ClipMotion) -> ClipMotion:
+        """The motion of a clip that is posed; contacts and dropped keypoints are those of ``like``."""
         keypoints = len(self.objective.lens.target)
-        feet = points[:, keypoints : keypoints + len(FEET)]
-        loss = self.objective.lens.energy_and_force(posed.points[:keypoints])[0].astype(np.float64)
+        feet = posed.points[keypoints : keypoints + len(FEET)]
+        loss, _ = self.objective.lens.energy_and_force(posed.points[:keypoints])
         return replace(
             like,
-            rotations=rotations,
-            pelvis=x[PELVIS].T,
-            betas=betas.astype(np.float64),
-            loss=loss,
-            feet=feet,
+            rotations=np.transpose(posed.local, (3, 0, 2, 1)).astype(np.float64, order="C"),
+            pelvis=posed.world[0, 3].T.astype(np.float64),
+            betas=posed.betas.astype(np.float64),
+            loss=loss.astype(np.float64),
+            feet=np.moveaxis(feet, -1, 0).astype(np.float64),
         )
 
     @property
