@@ -37,6 +37,8 @@ class InSlices:
     cancelled = "Cancelled: everything is as it was"
 
     _timer: bpy.types.Timer | None = None
+    # The name of the scene in which it runs.
+    _scene: str
 
     def begin(self, context: bpy.types.Context) -> None:
         """Get ready. FitError where the work cannot begin; nothing may have changed then."""
@@ -91,11 +93,13 @@ class InSlices:
         self._timer = context.window_manager.event_timer_add(TICK, window=context.window)
         if not is_modal:
             context.window_manager.modal_handler_add(self)
-        context.scene.lsr1.result.is_running = True
+        context.scene.lsr1.result.is_running, self._scene = True, context.scene.name
         return {"RUNNING_MODAL"}
 
     def modal(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         """A slice of the work a tick; Esc or the panel's button stops it."""
+        if context.scene.name != self._scene:
+            return self._leave(context)
         try:
             if event.type == "ESC" or not context.scene.lsr1.result.is_running:
                 return self.interrupt(context)
@@ -138,6 +142,17 @@ class InSlices:
             self.report({"ERROR"}, sentence(error))
             return False
         return True
+
+    def _leave(self, context: bpy.types.Context) -> set[str]:
+        """The window shows another scene by now: what runs ends in its own."""
+        own = bpy.data.scenes.get(self._scene)
+        if own is None:
+            self._stop(context)
+        else:
+            with context.temp_override(scene=own, view_layer=own.view_layers[0]):
+                self.cancel(context)
+        self.report({"INFO"}, "Cancelled, for its scene was left")
+        return {"CANCELLED"}
 
     def _fail(self, context: bpy.types.Context, error: FitError) -> set[str]:
         self.cancel(context)

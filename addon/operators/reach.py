@@ -43,6 +43,7 @@ Enter keeps, Esc brings everything back"""
     bl_options = {"REGISTER"}
 
     _body: str
+    _scene: str
     _done: list[Dragged]
     _drag: Drag | None = None
     # The joint under the mouse or in the hand.
@@ -68,6 +69,7 @@ Enter keeps, Esc brings everything back"""
             joints_seen(armature, scene_view(context.scene, context.evaluated_depsgraph_get()))
             self.look(context)
             self._body, self._done = armature.name, []
+            self._scene = context.scene.name
             context.window_manager.modal_handler_add(self)
             context.scene.lsr1.result.is_running = True
             self._say(context)
@@ -113,7 +115,9 @@ Enter keeps, Esc brings everything back"""
 
     def _stop(self, context: bpy.types.Context) -> None:
         self._drag = None
-        context.scene.lsr1.result.is_running = False
+        own = bpy.data.scenes.get(self._scene)
+        if own is not None:
+            own.lsr1.result.is_running = False
         show_handles(None)
         self.fall_silent(context)
 

@@ -79,6 +79,23 @@ def cancelled() -> Iterator[float]:
     assert not running() and not bpy.data.actions and len(bpy.data.objects) == things
 
 
+def left() -> Iterator[float]:
+    """Another scene in the window ends it, and its own scene is as it was and can go on."""
+    window, scene = bpy.context.window_manager.windows[0], bpy.context.scene
+    things = len(bpy.data.objects)
+    yield from begun(100_000)
+    yield REDRAW
+    assert running()
+    window.scene = other = bpy.data.scenes.new("Other")
+    yield 2 * REDRAW
+    assert not running() and not bpy.data.actions and len(bpy.data.objects) == things
+    window.scene = scene
+    bpy.data.scenes.remove(other)
+    # The other scene had no camera.
+    yield from key("NUMPAD_0")
+    assert not running(), "nothing can be fitted any more"
+
+
 def kept_so_far() -> Iterator[float]:
     """Esc keeps the motion as far as it has come; one undo takes it away."""
     bpy.context.scene.lsr1.clip.on_cancel = "KEEP"
@@ -165,7 +182,7 @@ def sequence_agrees() -> Iterator[float]:
 
 
 def steps() -> Iterator[float]:
-    for part in (prepared, cancelled, kept_so_far, fitted, sequence_agrees):
+    for part in (prepared, cancelled, left, kept_so_far, fitted, sequence_agrees):
         print(part.__name__, flush=True)
         yield from part()
 
