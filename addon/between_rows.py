@@ -18,7 +18,7 @@ from ..lsr1_solver.refine import edited_parts
 from ..lsr1_solver.rotation import axis_angle_to_matrix, matrix_to_axis_angle
 from .body import shown_betas
 from .bone_change import Still
-from .bone_motion import BoneMotion, all_key_times, read_bones
+from .bone_motion import BoneMotion, all_key_times, keyed_parts, read_bones
 from .curve_keys import SAME_FRAME, near_frames
 from .edits import changed_by_hand
 from .holding import locked_parts
@@ -76,6 +76,9 @@ def edits_between(
     they were changed, or are locked. ``every`` [N] are all rows: keys there are not between rows.
     """
     times = np.union1d(all_key_times(armature), [now])
+    # No farther from a row than this; of a long action all else would take its time.
+    far = np.diff(frames).max(initial=1.0)
+    times = times[(times > frames[0] - far) & (times < frames[-1] + far)]
     times = times[~near_frames(times, every)]
     near = [nearest_row(frames, time) for time in times.tolist()]
     times = times[[row is not None for row in near]]
@@ -83,11 +86,11 @@ def edits_between(
     taken = np.zeros_like(done)
     if not len(times):
         return EditsBetween(times, np.zeros((0, len(PARTS)), dtype=bool), taken), motion
-    there, keyed = read_bones(armature, times, now)
+    there, keyed = read_bones(armature, times, now), keyed_parts(armature, times, now)
     fitted = _between(written, frames, times)
     rig, betas = rig_of(armature), shown_betas(armature)
-    far = edited_parts(fitted.pose(rig, betas), there.pose(rig, betas), angle=_ANGLE, distance=_DISTANCE)
-    edited = changed_by_hand(armature, times, fitted, there) & far & keyed
+    apart = edited_parts(fitted.pose(rig, betas), there.pose(rig, betas), angle=_ANGLE, distance=_DISTANCE)
+    edited = changed_by_hand(armature, times, fitted, there) & apart & keyed
     basis, location = motion.basis.copy(), motion.location.copy()
     # The nearest edit comes last.
     for index in np.argsort(-np.abs(times - frames[rows])).tolist():

@@ -75,14 +75,14 @@ class BoneChange:
             for path, value in channels.items():
                 setattr(armature.pose.bones[name], path, value)
         for bone, path in anew if keyed else ():
-            setattr(bone, path, read_channel(armature, bone, path, np.array([now]))[0][0].tolist())
+            setattr(bone, path, read_channel(armature, bone, path, np.array([now]))[0].tolist())
 
     def _values(
         self, armature: bpy.types.Object, bone: bpy.types.PoseBone, path: str, part: int, still: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """Scene frames [N] and a property's new values [N, C]; keys in between move with their neighbours."""
         chosen = np.flatnonzero(self.parts[:, part])
-        times, (near, _) = self.frames[chosen], read_channel(armature, bone, path, self.frames)
+        times, near = self.frames[chosen], read_channel(armature, bone, path, self.frames)
         if part == _ROOT:
             old, new = self.before.location, self.motion.location
         else:
@@ -92,14 +92,19 @@ class BoneChange:
             )
         moved = np.where(self.parts[:, part, None], new - old, 0.0)
         between = bone_key_times(armature, bone, path)
-        between = between[~near_frames(between, np.concatenate([self.frames, still]))]
-        after = np.searchsorted(self.frames, between)
-        beside = np.pad(self.parts[:, part], 1)
+        # What lies beyond a frame that stays stays, too.
+        others = still[~near_frames(still, self.frames)]
+        known = np.concatenate([self.frames, others])
+        order = np.argsort(known)
+        known, moved = known[order], np.pad(moved, ((0, len(others)), (0, 0)))[order]
+        beside = np.pad(np.pad(self.parts[:, part], (0, len(others)))[order], 1)
+        between = between[~near_frames(between, known)]
+        after = np.searchsorted(known, between)
         between = between[beside[after] | beside[after + 1]]
         if not len(between):
             return times, new[chosen]
-        along = np.stack([np.interp(between, self.frames, column) for column in moved.T], axis=1)
-        along = along + read_channel(armature, bone, path, between)[0]
+        along = np.stack([np.interp(between, known, column) for column in moved.T], axis=1)
+        along = along + read_channel(armature, bone, path, between)
         order = np.argsort(np.concatenate([times, between]))
         return np.concatenate([times, between])[order], np.concatenate([new[chosen], along])[order]
 
@@ -133,7 +138,7 @@ def key_as_shown(
             continue
         bone = armature.pose.bones[name]
         path = "location" if part == _ROOT else rotation_path(bone)
-        values, curves = (read_channel(armature, bone, path, times, at)[0] for at in (now, None))
+        values, curves = (read_channel(armature, bone, path, times, at) for at in (now, None))
         if not keyed:
             own = ensure_curves(armature, armature.name)
             key_values(own, f"{bone.path_from_id()}.{path}", times, values, name)

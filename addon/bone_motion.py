@@ -6,6 +6,7 @@ properties, saved and copied with the file.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import bpy
@@ -69,25 +70,34 @@ def is_keyed(armature: bpy.types.Object) -> bool:
     return any(c.data_path.startswith("pose.bones") for c in ensure_curves(armature, armature.name))
 
 
-def read_bones(
-    armature: bpy.types.Object, frames: np.ndarray, now: float | None = None
-) -> tuple[BoneMotion, np.ndarray]:
-    """The bones at scene frames [B] as their curves say, at the frame ``now`` as they stand.
-
-    Also returns [B, 26] which of PARTS have a key of their own there, or are unkeyed at ``now``.
-    """
+def read_bones(armature: bpy.types.Object, frames: np.ndarray, now: float | None = None) -> BoneMotion:
+    """The bones at scene frames [B] as their curves say, at the frame ``now`` as they stand."""
     rig = rig_of(armature)
     basis = np.tile(np.eye(3), (len(frames), JOINT_COUNT, 1, 1))
-    keyed = np.zeros((len(frames), len(PARTS)), dtype=bool)
     for j, name in enumerate(rig.bones):
         if name is None:
             continue
         bone = armature.pose.bones[name]
-        values, keyed[:, j] = read_channel(armature, bone, rotation_path(bone), frames, now)
+        values = read_channel(armature, bone, rotation_path(bone), frames, now)
         basis[:, j] = _matrices(mode_quaternions(values, bone.rotation_mode))
     root = armature.pose.bones[rig.bones[0]]
-    location, keyed[:, _ROOT] = read_channel(armature, root, "location", frames, now)
-    return BoneMotion(basis, location), keyed | _shown(frames, now)[:, None]
+    return BoneMotion(basis, read_channel(armature, root, "location", frames, now))
+
+
+def keyed_parts(armature: bpy.types.Object, frames: np.ndarray, now: float) -> np.ndarray:
+    """Which of PARTS have a key of their own at scene frames [B]; at the frame ``now`` all count as keyed.
+
+    -> [B, 26].
+    """
+    rig = rig_of(armature)
+    keyed = np.tile(_shown(frames, now)[:, None], (1, len(PARTS)))
+    for part, name in enumerate((*rig.bones, rig.bones[0])):
+        if name is None:
+            continue
+        bone = armature.pose.bones[name]
+        path = "location" if part == _ROOT else rotation_path(bone)
+        keyed[:, part] |= near_frames(frames, bone_key_times(armature, bone, path))
+    return keyed
 
 
 def _shown(frames: np.ndarray, now: float | None) -> np.ndarray:
@@ -100,25 +110,21 @@ def read_channel(
     name: str,
     frames: np.ndarray,
     now: float | None = None,
-) -> tuple[np.ndarray, np.ndarray]:
-    """A property's numbers [B, N] at scene frames, at the frame ``now`` as they stand, and whether it has
-    keys there [B].
-    """
-    values = np.tile(np.array(getattr(bone, name)), (len(frames), 1))
-    keyed = np.zeros(len(frames), dtype=bool)
+) -> np.ndarray:
+    """A property's numbers [B, N] at scene frames, at the frame ``now`` as they stand."""
+    own = np.array(getattr(bone, name))
+    values = np.tile(own, (len(frames), 1))
     if action_of(armature) is None:
-        return values, keyed
+        return values
     curves, times = ensure_curves(armature, armature.name), frames.tolist()
     for index in range(values.shape[1]):
         curve = curves.find(f"{bone.path_from_id()}.{name}", index=index)
         if curve is not None:
             values[:, index] = [curve.evaluate(time) for time in times]
-            keyed |= near_frames(frames, key_times(curve))
-    own = np.array(getattr(bone, name))
     for row in np.flatnonzero(_shown(frames, now)).tolist():
         if np.abs(values[row] - own).max() > _SAME_VALUE:
             values[row] = own
-    return values, keyed
+    return values
 
 
 def bone_key_times(armature: bpy.types.Object, bone: bpy.types.PoseBone, name: str) -> np.ndarray:
@@ -127,9 +133,7 @@ def bone_key_times(armature: bpy.types.Object, bone: bpy.types.PoseBone, name: s
         return np.zeros(0)
     curves, path = ensure_curves(armature, armature.name), f"{bone.path_from_id()}.{name}"
     found = [curves.find(path, index=index) for index in range(len(getattr(bone, name)))]
-    return np.unique(
-        np.concatenate([np.zeros(0), *(key_times(curve) for curve in found if curve is not None)])
-    )
+    return _united(key_times(curve) for curve in found if curve is not None)
 
 
 def all_key_times(armature: bpy.types.Object) -> np.ndarray:
@@ -137,7 +141,14 @@ def all_key_times(armature: bpy.types.Object) -> np.ndarray:
     rig = rig_of(armature)
     bones = [armature.pose.bones[name] for name in rig.bones if name is not None]
     turns = [bone_key_times(armature, bone, rotation_path(bone)) for bone in bones]
-    return np.unique(np.concatenate([*turns, bone_key_times(armature, bones[0], "location")]))
+    return _united([*turns, bone_key_times(armature, bones[0], "location")])
+
+
+def _united(times: Iterable[np.ndarray]) -> np.ndarray:
+    """The scene frames of several curves, ascending and each but once."""
+    # Most curves of a clip have the same ones, and long ones take their time to sort.
+    different = {own.tobytes(): own for own in times}
+    return np.unique(np.concatenate([np.zeros(0), *different.values()]))
 
 
 def record_holder(armature: bpy.types.Object) -> bpy.types.PropertyGroup:
@@ -151,18 +162,17 @@ def remember(armature: bpy.types.Object, frames: np.ndarray, motion: BoneMotion)
     turns = matrix_to_quaternion(motion.basis).reshape(len(frames), -1)
     places, times = motion.location, np.asarray(frames, dtype=float)
     if _FRAMES in holder:
-        before, old_turns, old_places = (np.array(list(holder[name])) for name in _RECORD)
+        before, old_turns, old_places = (np.array(holder[name]) for name in _RECORD)
         other = ~near_frames(before, times)
         times = np.concatenate([before[other], times])
         turns = np.concatenate([old_turns.reshape(len(before), -1)[other], turns])
         places = np.concatenate([old_places.reshape(len(before), -1)[other], places])
     order = np.argsort(times)
     for name, values in zip(_RECORD, (times, turns, places), strict=True):
-        # Plain lists, into a property that is made anew: an array in place of another of another length
-        # made Blender 5.0 crash.
+        # Made anew: an array in place of another of another length made Blender 5.0 crash.
         if name in holder:
             del holder[name]
-        holder[name] = values[order].astype(float).ravel().tolist()
+        holder[name] = np.ascontiguousarray(values[order], dtype=float).ravel()
 
 
 def recall(armature: bpy.types.Object, frames: np.ndarray, now: BoneMotion) -> BoneMotion:

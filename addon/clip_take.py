@@ -100,7 +100,7 @@ class TakeInProgress:
         if state.clip is not None:
             write_contacts(curves, job.frames, state.clip.contacts)
         describe(armature.animation_data.action, job.name, job.frames, quality)
-        remember(armature, job.frames, read_bones(armature, job.frames)[0])
+        remember(armature, job.frames, read_bones(armature, job.frames))
         mesh = mesh_of(armature)
         keys = mesh.data.shape_keys if mesh is not None else None
         if keys is not None and corrective_name(0) in keys.key_blocks:

@@ -6,6 +6,7 @@ free first. Where a stretch between two keys is cut, the pieces keep its shape (
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass
 
 import bpy
@@ -33,7 +34,8 @@ def near_frames(frames: np.ndarray, others: np.ndarray) -> np.ndarray:
     """Which of frames [B] are among others [N]."""
     if not len(others):
         return np.zeros(len(frames), dtype=bool)
-    others = np.concatenate([[-np.inf], np.sort(others), [np.inf]])
+    # They mostly are in order already, which this kind of sorting makes use of.
+    others = np.concatenate([[-np.inf], np.sort(others, kind="stable"), [np.inf]])
     after = np.searchsorted(others, frames)
     return np.minimum(frames - others[after - 1], others[after] - frames) < _SAME_KEY
 
@@ -44,7 +46,8 @@ def change_keys(curve: bpy.types.FCurve, times: np.ndarray, values: np.ndarray, 
     Between the keys next to those frames the curve keeps its values at the frames ``still`` [M]; wherever
     neither end of a stretch changes, the stretch stays as it is.
     """
-    keys = key_times(curve)
+    before = _Handles.read(curve)
+    keys = before.times
     low = keys[keys < times[0] - SAME_FRAME].max(initial=-np.inf)
     high = keys[keys > times[-1] + SAME_FRAME].min(initial=np.inf)
     # Before the first key and after the last a curve is straight: one guard is enough.
@@ -56,7 +59,7 @@ def change_keys(curve: bpy.types.FCurve, times: np.ndarray, values: np.ndarray, 
     guards = around[(around > low) & (around < high) & ~near_frames(around, np.concatenate([keys, times]))]
     kept = np.array([curve.evaluate(time) for time in guards.tolist()])
     cuts = np.union1d(guards, times)
-    handles = _Handles.read(curve).cut(cuts, [curve.evaluate(time) for time in cuts.tolist()])
+    handles = before.cut(cuts, [curve.evaluate(time) for time in cuts.tolist()])
     add_keys(curve, np.concatenate([guards, times]), np.concatenate([kept, values]))
     handles.restore(curve, times, guards)
 
@@ -87,20 +90,27 @@ class _Handles:
             keys.foreach_get(name, row)
         return cls(np.swapaxes(points, 0, 1).astype(float), numbers[:2].T, numbers[2])
 
+    @property
+    def times(self) -> np.ndarray:
+        """The keys' scene frames [K]."""
+        return self.points[:, 1, 0]
+
     def cut(self, times: np.ndarray, values: list[float]) -> _Handles:
         """With keys at ``times`` [N], too, and the same curve; ``values`` [N] what it is there."""
-        known = near_frames(times, self.points[:, 1, 0]).tolist()
-        points, kinds, interpolation = list(self.points.copy()), list(self.kinds), list(self.interpolation)
-        for time, value, is_known in zip(times.tolist(), values, known, strict=True):
-            if is_known:
-                continue
-            after = int(np.searchsorted([key[1, 0] for key in points], time))
-            before = max(after - 1, 0)
-            way = interpolation[before] if 0 < after < len(points) else _BEZIER
-            if 0 < after < len(points) and way == _BEZIER:
-                middle = _split(points[before], points[after], time)
+        missing = np.flatnonzero(~near_frames(times, self.times)).tolist()
+        if not missing:
+            return self
+        own, points = self.times.tolist(), list(self.points.copy())
+        kinds, interpolation = list(self.kinds), list(self.interpolation)
+        for time, value in ((float(times[index]), values[index]) for index in missing):
+            after = bisect_left(own, time)
+            inside = 0 < after < len(points)
+            way = interpolation[after - 1] if inside else _BEZIER
+            if inside and way == _BEZIER:
+                middle = _split(points[after - 1], points[after], time)
             else:
                 middle = _straight(points, after, np.array([time, value]))
+            own.insert(after, time)
             points.insert(after, middle)
             kinds.insert(after, np.full(2, _FREE))
             interpolation.insert(after, way)
@@ -108,31 +118,29 @@ class _Handles:
 
     def restore(self, curve: bpy.types.FCurve, changed: np.ndarray, guards: np.ndarray) -> None:
         """Give the curve's keys these handles; those at the frames ``changed`` find their own."""
-        times = self.points[:, 1, 0]
-        fresh, guard = near_frames(times, changed), near_frames(times, guards)
+        fresh, guard = near_frames(self.times, changed), near_frames(self.times, guards)
         moved = np.pad(fresh | guard, 1)
         beside = moved[:-2] | moved[2:]
         # Between two keys that change there is no stretch to keep.
         alone = np.pad(fresh, 1)[:-2] & np.pad(fresh, 1)[2:]
         automatic = np.isin(self.kinds, _AUTOMATIC).any(axis=1) | np.pad(guard, 1)[:-2] | np.pad(guard, 1)[2:]
         freed = ~fresh & (guard | (beside & ~alone & automatic))
-        kinds = np.where(freed[:, None], _FREE, self.kinds)
-        now = _Handles.read(curve)
-        assert len(now.points) == len(times)
-        for name, column in (("handle_left_type", 0), ("handle_right_type", 1)):
-            own = np.where(fresh, now.kinds[:, column], kinds[:, column])
-            curve.keyframe_points.foreach_set(name, own.astype(np.int32))
-        curve.keyframe_points.foreach_set("interpolation", self.interpolation.astype(np.int32))
-        self._set(curve, fresh)
+        keys = curve.keyframe_points
+        assert len(keys) == len(self.points)
+        keys.foreach_set("interpolation", self.interpolation.astype(np.int32))
+        # How fresh keys lie depends on those beside them.
+        for index in np.flatnonzero(freed).tolist():
+            key, (left, _, right) = keys[index], self.points[index].tolist()
+            key.handle_left_type = key.handle_right_type = "FREE"
+            key.handle_left, key.handle_right = left, right
         curve.update()
         # Automatic handles farther off are worked out anew by that, which rounds otherwise.
-        self._set(curve, fresh)
-
-    def _set(self, curve: bpy.types.FCurve, fresh: np.ndarray) -> None:
-        now = _Handles.read(curve).points
         for name, column in (("handle_left", 0), ("handle_right", 2)):
-            own = np.where(fresh[:, None], now[:, column], self.points[:, column])
-            curve.keyframe_points.foreach_set(name, own.astype(np.float32).ravel())
+            now = np.empty(2 * len(keys), dtype=np.float32)
+            keys.foreach_get(name, now)
+            own = np.where(fresh[:, None], now.reshape(-1, 2), self.points[:, column]).astype(np.float32)
+            if not np.array_equal(own.ravel(), now):
+                keys.foreach_set(name, own.ravel())
 
 
 def _split(before: np.ndarray, after: np.ndarray, time: float) -> np.ndarray:

@@ -58,7 +58,7 @@ class BeforeDrag:
 def begin_edit(armature: bpy.types.Object, now: float) -> BeforeDrag:
     """Before a drag at the frame ``now``, its bones as they were."""
     frame = np.array([now])
-    motion, _ = read_bones(armature, frame, now)
+    motion = read_bones(armature, frame, now)
     written = recall(armature, frame, motion)
     return BeforeDrag(now, written, changed_by_hand(armature, frame, written, motion)[0])
 
@@ -68,7 +68,7 @@ def end_edit(armature: bpy.types.Object, before: BeforeDrag, joint: str) -> None
     now, by_hand = before.now, before.by_hand | dragged_parts(joint)
     # Where keys are the first ones, the record goes from the body to its action.
     remember(armature, np.array([now]), before.written)
-    motion, _ = read_bones(armature, np.array([now]), now)
+    motion = read_bones(armature, np.array([now]), now)
     holder = record_holder(armature)
     drags = {frame: list(values) for frame, values in holder.get(_DRAGS, {}).items()}
     record = np.concatenate([motion.basis.ravel(), motion.location.ravel(), by_hand])

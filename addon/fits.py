@@ -163,7 +163,7 @@ def accept(context: bpy.types.Context, job: SceneFit, state: FitState) -> str:
         mesh = mesh_of(armature)
         if mesh is not None:
             key_shape(mesh, state.pose, [scene.frame_current])
-    remember(armature, frame, read_bones(armature, frame, frame[0])[0])
+    remember(armature, frame, read_bones(armature, frame, frame[0]))
     result = scene.lsr1.result
     errors = _picture_error(job, state)
     result.joints.clear()

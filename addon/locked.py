@@ -103,7 +103,7 @@ def locked_bones(
     ``apply_pose``.
     """
     rig, parts, betas = rig_of(armature), locked_parts(armature, frames), shown_betas(armature)
-    motion, _ = read_bones(armature, frames, now)
+    motion = read_bones(armature, frames, now)
     whole = np.arange(np.ceil(frames[0]), np.floor(frames[-1]) + 1)
     whole = whole[~near_frames(whole, frames)]
     locked_whole = locked_parts(armature, whole)
@@ -114,7 +114,7 @@ def locked_bones(
             continue
         bone = armature.pose.bones[name]
         own = "location" if part == _PLACE else rotation_path(bone)
-        values, there = (read_channel(armature, bone, own, times, now)[0] for times in (frames, whole))
+        values, there = (read_channel(armature, bone, own, times, now) for times in (frames, whole))
         mode, path = "" if part == _PLACE else bone.rotation_mode, f"{bone.path_from_id()}.{own}"
         at = locked_whole[:, part]
         channels.append(LockedChannel(name, own, path, mode, parts[:, part], values, whole[at], there[at]))

@@ -52,7 +52,7 @@ class Drag:
         self.parts[PARTS.index(SHAPE)] = False
         if not self.parts[_movers(joint)].any():
             raise FitError(f"all that moves the {joint.replace('_', ' ')} is locked: unlock some of it first")
-        motion, _ = read_bones(armature, frame, frame[0])
+        motion = read_bones(armature, frame, frame[0])
         self._reach = Reach(
             self._rig.body,
             self._view.camera,

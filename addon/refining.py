@@ -15,7 +15,7 @@ from ..lsr1_solver.refine import LIMBS, refit_problem
 from .between_rows import EditsBetween, edits_between
 from .body import shown_betas
 from .bone_change import change_to, key_as_shown
-from .bone_motion import BoneMotion, is_keyed, read_bones, recall, remember
+from .bone_motion import BoneMotion, is_keyed, keyed_parts, read_bones, recall, remember
 from .camera_path import CameraPath, camera_path
 from .edits import changed_by_hand
 from .fits import picture_view, square_keypoints
@@ -94,7 +94,7 @@ class Refit:
         change = change_to(armature, pose, self.motion, self.frames, changes, self.path.to_world)
         change.write(armature, now, still)
         # What is kept by hand stays an edit; the rest is now what the fit wrote.
-        fresh, _ = read_bones(armature, self.frames, now)
+        fresh = read_bones(armature, self.frames, now)
         mine = self.changes & ~self.edited
         basis = np.where(mine[:, :24, None, None], fresh.basis, self.written.basis)
         place = np.where(mine[:, PARTS.index(PLACE), None], fresh.location, self.written.location)
@@ -199,7 +199,7 @@ def scene_problem(
         rate = clip_rate(scene) if len(frames) > 1 else None
     path = camera_path(context, view, frames)
     numbered = replace(keypoints, frame_numbers=np.round(frames).astype(int))
-    motion, keyed = read_bones(armature, frames, now)
+    motion, keyed = read_bones(armature, frames, now), keyed_parts(armature, frames, now)
     written, betas = recall(armature, frames, motion), shown_betas(armature)
     edited = changed_by_hand(armature, frames, written, motion) & keyed
     done = edited | locked_parts(armature, frames)

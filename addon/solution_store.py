@@ -120,7 +120,7 @@ def stands(scene: bpy.types.Scene, armature: bpy.types.Object) -> bool:
     basis = {j: bones[rig.bones[j]].matrix_basis for j in joints.astype(int).tolist()}
     location = np.array(bones[rig.bones[0]].location)
     if abs(frames[row] - now) > SAME_FRAME:
-        motion, _ = read_bones(armature, frames[[row]])
+        motion = read_bones(armature, frames[[row]])
         basis, location = {j: Matrix(motion.basis[0, j]) for j in basis}, motion.location[0]
     for (joint, matrix), turn in zip(basis.items(), turns.tolist(), strict=True):
         off = matrix.to_quaternion().rotation_difference(Quaternion(turn))

@@ -129,7 +129,7 @@ def begun(scene: bpy.types.Scene, armature: bpy.types.Object, search: Search) ->
 def keep_found(armature: bpy.types.Object, search: Search, found: tuple[Solution, ...], now: float) -> None:
     """Keep what was found with the body; shown is the pose that was there."""
     job, rows = search.job, search.rows
-    as_it_is, _ = read_bones(armature, job.frames[rows], now)
+    as_it_is = read_bones(armature, job.frames[rows], now)
     motions = []
     for solution in found:
         if solution.pose is job.start:
@@ -163,7 +163,7 @@ def show(context: bpy.types.Context, armature: bpy.types.Object, search: Search,
     between = replace(job.between, edited=job.between.edited & ~changes.any(axis=0))
     still = between.still(armature, row_frames(scene, frame_count(scene)), search.reach, keep=keeps)
     BoneChange(job.frames, BoneMotion(basis, location), job.motion, changes).write(armature, now, still)
-    fresh, _ = read_bones(armature, choices.frames, now)
+    fresh = read_bones(armature, choices.frames, now)
     written = job.written.rows(rows)
     turned, placed = choices.mine[:, :JOINT_COUNT, None, None], choices.mine[:, _PLACE, None]
     record = BoneMotion(

@@ -42,7 +42,7 @@ def bend(armature: bpy.types.Object, bone: str, angle: float, axis: str = "X") -
 
 
 def turns(armature: bpy.types.Object) -> np.ndarray:
-    motion, _ = bone_motion.read_bones(armature, np.array([float(FRAME)]), FRAME)
+    motion = bone_motion.read_bones(armature, np.array([float(FRAME)]), FRAME)
     return motion.basis[0]
 
 
@@ -140,7 +140,7 @@ def test_fit_pose_draws_a_pinned_joint() -> None:
 def numbers(armature: bpy.types.Object, bone: str, frames: np.ndarray) -> np.ndarray:
     """What a bone's rotation curves say at scene frames. -> [B, C]."""
     own = armature.pose.bones[bone]
-    return bone_motion.read_channel(armature, own, rotation_path(own), frames)[0]
+    return bone_motion.read_channel(armature, own, rotation_path(own), frames)
 
 
 @pytest.mark.parametrize("reduce", [False, True])

@@ -144,7 +144,7 @@ def test_a_still_gets_its_first_keys_where_they_are_asked_for() -> None:
     bpy.context.scene.lsr1.settings.insert_key = True
     dragged.keep(bpy.context, armature)
     assert channels(armature) == before
-    _, keyed = bone_motion.read_bones(armature, np.array([1.0]))
+    keyed = bone_motion.keyed_parts(armature, np.array([1.0]), 0.0)
     assert keyed[0, SMPL_JOINT_NAMES.index("left_shoulder")]
     assert not keyed[0, SMPL_JOINT_NAMES.index("left_elbow")]
 

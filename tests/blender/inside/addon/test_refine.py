@@ -40,7 +40,7 @@ def edit(armature: bpy.types.Object, joint: str, frame: int, angle: float) -> np
 
 
 def basis(armature: bpy.types.Object, joint: str, frame: float) -> np.ndarray:
-    motion, _ = bone_motion.read_bones(armature, np.array([frame]))
+    motion = bone_motion.read_bones(armature, np.array([frame]))
     return motion.basis[0, SMPL_JOINT_NAMES.index(joint)]
 
 

@@ -61,7 +61,7 @@ def bend(armature: bpy.types.Object, bone: str, angle: float, *, key: bool) -> n
 
 def shown(armature: bpy.types.Object, bone: str, frame: float) -> np.ndarray:
     own = armature.pose.bones[bone]
-    return bone_motion.read_channel(armature, own, rotation_path(own), np.array([frame]))[0][0]
+    return bone_motion.read_channel(armature, own, rotation_path(own), np.array([frame]))[0]
 
 
 def legs_in(scene: bpy.types.Scene, first: int, last: int) -> None:
@@ -164,9 +164,9 @@ def test_other_rotation_modes_turn_without_leaps(mode: str) -> None:
     bend(armature, "left_hip", -0.3, key=True)
     edit = shown(armature, "left_hip", 7)
     legs_in(scene, *RANGE)
-    before, _ = bone_motion.read_bones(armature, np.arange(1.0, LAST + 1))
+    before = bone_motion.read_bones(armature, np.arange(1.0, LAST + 1))
     assert bpy.ops.lsr1.refit() == {"FINISHED"}
-    after, _ = bone_motion.read_bones(armature, np.arange(1.0, LAST + 1))
+    after = bone_motion.read_bones(armature, np.arange(1.0, LAST + 1))
     assert np.array_equal(shown(armature, "left_hip", 7), edit)
     assert np.abs(after.basis - before.basis).max() > 0.01
     # Between two frames a bone turns no farther than from the one to the other.
@@ -174,7 +174,7 @@ def test_other_rotation_modes_turn_without_leaps(mode: str) -> None:
     for joint in (1, 4, 7):
         bone = armature.pose.bones[rig.bones[joint]]
         times = np.linspace(RANGE[0] - 1, RANGE[1] + 1, 61)
-        values, _ = bone_motion.read_channel(armature, bone, rotation_path(bone), times)
+        values = bone_motion.read_channel(armature, bone, rotation_path(bone), times)
         q = mode_quaternions(values, mode)
         steps = 2 * np.arccos(np.clip(np.abs(np.sum(q[1:] * q[:-1], axis=1)), 0, 1))
         assert steps.max() < 0.12, (rig.bones[joint], steps.max())

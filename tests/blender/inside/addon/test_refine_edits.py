@@ -116,10 +116,10 @@ def test_a_correction_dies_away_with_the_frames() -> None:
     armature, _ = edited_walk()
     scene = bpy.context.scene
     frames = np.arange(1.0, 17.0)
-    before, _ = bone_motion.read_bones(armature, frames)
+    before = bone_motion.read_bones(armature, frames)
     scene.lsr1.refine.span, scene.lsr1.refine.falloff = "AROUND", 4
     assert bpy.ops.lsr1.refit() == {"FINISHED"}
-    after, _ = bone_motion.read_bones(armature, frames)
+    after = bone_motion.read_bones(armature, frames)
     moved = np.abs(after.basis - before.basis).max(axis=(2, 3))
     elbow = moved[:, 18]
     assert elbow[7] == 0 and np.all(moved[[0, 1, 2, 12, 13]] == 0)

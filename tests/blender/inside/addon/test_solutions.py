@@ -207,14 +207,14 @@ def test_around_a_frame_the_flip_dies_away() -> None:
     armature = fitted_clip()
     scene, frames = bpy.context.scene, np.arange(1.0, COUNT + 1)
     scene.lsr1.refine.span, scene.lsr1.refine.falloff = "AROUND", 4
-    before, _ = read_bones(armature, frames)
+    before = read_bones(armature, frames)
     pixels, along = seen(armature, "left_arm")
     assert bpy.ops.lsr1.flip_limb(limb="left_arm") == {"FINISHED"}
     now, mirrored = seen(armature, "left_arm")
     # A single frame of a clip is locked where the flip has brought it: the pixels are the very same.
     assert np.abs(now - pixels).max() < 0.1
     np.testing.assert_allclose(mirrored, np.where(FLIPS[bones_of(shown(armature))], -1, 1) * along, atol=0.02)
-    after, _ = read_bones(armature, frames)
+    after = read_bones(armature, frames)
     moved = np.abs(after.basis - before.basis).max(axis=(2, 3))[:, SMPL_JOINT_NAMES.index("left_shoulder")]
     assert np.all(moved[[0, 1, 2, 12, 13, 14, 15]] == 0)
     assert moved[7] > moved[5] > 0 and moved[7] > moved[9] > 0
@@ -318,16 +318,16 @@ def test_what_has_changed_since_is_said_and_asked_anew(capfd: pytest.CaptureFixt
 def test_a_solution_of_a_clips_frame_is_an_edit_that_a_refit_spreads() -> None:
     armature = fitted_clip()
     scene, frames = bpy.context.scene, np.arange(1.0, COUNT + 1)
-    before, _ = read_bones(armature, frames)
+    before = read_bones(armature, frames)
     assert bpy.ops.lsr1.other_solutions() == {"FINISHED"}
-    chosen, _ = read_bones(armature, frames)
+    chosen = read_bones(armature, frames)
     moved = np.abs(chosen.basis - before.basis).max(axis=(1, 2, 3))
     assert moved[7] > 0.1 and np.all(np.delete(moved, 7) == 0)
     scene.frame_set(9)
     scene.frame_set(8)
     scene.lsr1.refine.span, scene.lsr1.refine.falloff = "AROUND", 3
     assert bpy.ops.lsr1.refit() == {"FINISHED"}
-    after, _ = read_bones(armature, frames)
+    after = read_bones(armature, frames)
     np.testing.assert_allclose(after.basis[7], chosen.basis[7], atol=1e-6)
     spread = np.abs(after.basis - before.basis).max(axis=(1, 2, 3))
     assert spread[6] > 0.02 and spread[8] > 0.02 and np.all(spread[[0, 1, 2, 3, 11, 12]] == 0)
@@ -368,18 +368,31 @@ def test_in_real_time_clicks_go_on_between_the_keys() -> None:
     scene.lsr1.keypoints.keys_at = "TIME"
     armature, frames = fit_clip(), np.arange(1.0, 24.0)
     scene.frame_set(12)
-    before, _ = read_bones(armature, frames)
+    before = read_bones(armature, frames)
     held = armature.lsr1_body.solutions
     for click in (1, 2, 3, 0):
         assert bpy.ops.lsr1.flip_limb(limb="left_arm") == {"FINISHED"}
         assert held.shown == click and stands(scene, armature)
-        after, _ = read_bones(armature, frames)
+        after = read_bones(armature, frames)
         moved = np.abs(after.basis - before.basis).max(axis=(1, 2, 3)) > 1e-6
         assert set(np.flatnonzero(moved)) <= {11} and moved[11] == (click > 0)
     assert bpy.ops.lsr1.other_solutions() == {"FINISHED"}
     then = held.shown
     assert bpy.ops.lsr1.other_solutions() == {"FINISHED"}
     assert held.shown == (then + 1) % len(held.found) and stands(scene, armature)
+
+
+def test_a_solution_moves_no_keys_beyond_the_frames_beside_it() -> None:
+    """The keys of an action of whole frames, where the keypoints' rows lie at others."""
+    armature, scene = fitted_clip(), bpy.context.scene
+    scene.lsr1.keypoints.keys_at = "TIME"
+    scene.lsr1.keypoints.frame_rate, scene.render.fps = 25, 24
+    before = all_keys(armature)
+    assert bpy.ops.lsr1.other_solutions() == {"FINISHED"}
+    moved = set()
+    for curve, keys in all_keys(armature).items():
+        moved |= {at for at, value in keys.items() if abs(before[curve].get(at, value) - value) > 1e-5}
+    assert moved == {8.0}
 
 
 def test_one_undo_takes_back_a_flip_and_a_whole_walk() -> None:
