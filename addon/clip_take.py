@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import bpy
 import numpy as np
 
@@ -20,6 +22,7 @@ from .body import (
 )
 from .body_mesh import corrective_name
 from .bone_motion import read_bones, remember
+from .camera_path import carried_places
 from .clips import clip_fit
 from .fits import Snapshot, restore, snapshot
 from .keyframes import key_shape, motion_channels
@@ -60,6 +63,9 @@ class TakeInProgress:
             if not self.job.keep_shape:
                 check_bones_free(context, armature)
             self._begin(armature, self.job.name)
+            # Without the action that is replaced by now.
+            carried = carried_places(context.scene, armature, self.job.frames)
+            self.job = replace(self.job, path=replace(self.job.path, carried=carried))
         except FitError:
             self.discard(context)
             raise
@@ -72,18 +78,20 @@ class TakeInProgress:
         preview = armature.lsr1_body.is_ours and not np.allclose(betas, stands, atol=1e-5)
         context.scene.lsr1.result.is_preview = True
         show_betas(armature, betas)
-        channels = motion_channels(armature, state.pose, self.job.path.to_world, betas if preview else None)
+        to_world = self.job.path.on(armature)
+        channels = motion_channels(armature, state.pose, to_world, betas if preview else None)
         write_motion(clear_take(armature), self.job.locked.keep(armature, channels), self.job.frames)
 
     def accept(self, context: bpy.types.Context, state: FitState) -> ClipQuality:
         """Key the motion as the panel says, and remember what is doubtful in it."""
         scene, clip, job = context.scene, context.scene.lsr1.clip, self.job
-        armature, to_world = self._object(context), self.job.path.to_world
+        armature = self._object(context)
         scene.lsr1.result.is_preview = False
         if not job.keep_shape:
             set_shape(context, armature, np.asarray(state.pose.betas)[0])
+        to_world = job.path.on(armature)
         row = nearest_row(job.frames, scene.frame_current) or 0
-        show_pose(armature, state.pose, frame=row, to_world=to_world[row] if job.path.moves else to_world)
+        show_pose(armature, state.pose, frame=row, to_world=to_world[row] if to_world.ndim == 3 else to_world)
         curves, fitted = clear_take(armature), state.fitted
         write_motion(
             curves,

@@ -96,7 +96,7 @@ def clip_fit(
         )
     chosen = slice(int(rows[0]), int(rows[-1]) + 1)
     frames, view, rig = frames[chosen], picture_view(context), rig_of(armature)
-    path = camera_path(context, view, frames)
+    path = camera_path(context, view, frames, armature)
     # What is said of frames is said of the scene's.
     numbered = replace(keypoints.frames(chosen), frame_numbers=np.round(frames).astype(int))
     problem = FitProblem(
@@ -117,7 +117,7 @@ def clip_fit(
         frames,
         settings.minimizer,
         settings.steps,
-        locked_bones(armature, frames, scene.frame_current_final, path.to_world),
+        locked_bones(armature, frames, scene.frame_current_final, path.on(armature)),
         settings.keep_shape or not armature.lsr1_body.is_ours,
     )
 

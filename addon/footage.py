@@ -225,14 +225,3 @@ def floor_turn(up: np.ndarray, lowest: np.ndarray) -> Matrix:
     move[:3, 3] = middle - turn @ middle
     move[2, 3] -= (lowest @ turn.T)[:, 2].min() + move[2, 3]
     return Matrix(move)
-
-
-def check_free_to_move(obj: bpy.types.Object) -> None:
-    """FitError where keys or constraints would put an object back."""
-    data = obj.animation_data
-    if data is not None and (data.action is not None or len(data.drivers)):
-        raise FitError(
-            f"{obj.name} is animated, so it can't be moved as a whole: parent it to an empty first"
-        )
-    if any(not constraint.mute for constraint in obj.constraints):
-        raise FitError(f"{obj.name} has constraints, which would put it back: mute or apply them first")

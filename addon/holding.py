@@ -14,9 +14,9 @@ from ..lsr1_solver.problem import PARTS, PLACE
 from ..lsr1_solver.refine import LIMBS
 from .body import shown_betas
 from .body_files import soles
-from .camera_path import stage
+from .camera_path import carried_places
 from .rig import Rig, rig_of
-from .timing import go_to_frame, rows_between
+from .timing import rows_between
 
 _SAME_FRAME = 1e-3
 _ROOT = SMPL_JOINT_NAMES[0]
@@ -186,10 +186,6 @@ def pins_at(
 
 def _places(scene: bpy.types.Scene, thing: bpy.types.Object, frames: np.ndarray) -> np.ndarray:
     """An object's origin in the world at scene frames [B]. -> [B, 3]."""
-    places = []
-    with stage(scene, thing) as own:
-        for frame in frames.tolist():
-            go_to_frame(own, frame)
-            seen = thing.evaluated_get(own.view_layers[0].depsgraph)
-            places.append(np.array(seen.matrix_world.translation))
-    return np.array(places)
+    carried = carried_places(scene, thing, frames)
+    here = np.array(thing.matrix_world)[None]
+    return np.broadcast_to(here if carried is None else carried, (len(frames), 4, 4))[:, :3, 3]

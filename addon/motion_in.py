@@ -8,7 +8,7 @@ import numpy as np
 from ..lsr1_solver import Motion
 from .body import mesh_of, set_shape
 from .body_mesh import corrective_name
-from .camera_path import camera_path
+from .camera_path import camera_path, carried_places, relative_to
 from .footage import render_size, scene_view
 from .keyframes import ensure_curves, key_shape, motion_channels
 from .rig import Y_UP_TO_Z_UP
@@ -48,11 +48,12 @@ def import_motion(
     if before_camera:
         scene = context.scene
         view = scene_view(scene, context.evaluated_depsgraph_get(), render_size(scene))
-        to_world = camera_path(context, view, frames).to_world
+        to_world = camera_path(context, view, frames, armature).to_world
     if use_shape and motion.has_shape:
         set_shape(context, armature, motion.pose.betas[0])
-    channels = motion_channels(armature, motion.pose, to_world)
     action, before = begin_take(armature, name)
+    carried = carried_places(context.scene, armature, frames)
+    channels = motion_channels(armature, motion.pose, relative_to(armature, carried, to_world))
     action[SOURCE] = str(motion)
     write_motion(ensure_curves(armature, name), channels, frames)
     keep_earlier_take(before)

@@ -63,13 +63,11 @@ class Refit:
 
     def still(self, row: int) -> Refit:
         """One of the frames as a picture of its own."""
-        one, path = slice(row, row + 1), self.path
-        if path.moves:
-            path = replace(path, camera=path.camera.frames(one), to_world=path.to_world[row])
+        one = slice(row, row + 1)
         problem = replace(self.problem.frames(one), frame_rate=None, camera_to_world=None)
         return replace(
             self,
-            path=path,
+            path=self.path.still(row),
             problem=problem,
             frames=self.frames[one],
             motion=self.motion.rows(one),
@@ -91,7 +89,7 @@ class Refit:
         if here is not None and chosen[here]:
             key_as_shown(armature, (self.edited & ~self.changes)[here], now, still.frames)
         changes = self.changes | (self.between.taken & chosen[:, None])
-        change = change_to(armature, pose, self.motion, self.frames, changes, self.path.to_world)
+        change = change_to(armature, pose, self.motion, self.frames, changes, self.path.on(armature))
         change.write(armature, now, still)
         # What is kept by hand stays an edit; the rest is now what the fit wrote.
         fresh = read_bones(armature, self.frames, now)
@@ -197,7 +195,7 @@ def scene_problem(
         frames = every[rows]
         keypoints = track_keypoints(scene, track_of(scene, armature)).frames(rows)
         rate = clip_rate(scene) if len(frames) > 1 else None
-    path = camera_path(context, view, frames)
+    path = camera_path(context, view, frames, armature)
     numbered = replace(keypoints, frame_numbers=np.round(frames).astype(int))
     motion, keyed = read_bones(armature, frames, now), keyed_parts(armature, frames, now)
     written, betas = recall(armature, frames, motion), shown_betas(armature)
@@ -214,7 +212,7 @@ def scene_problem(
         camera_to_world=path.solver_places(rig.scale),
         pins=pins_at(scene, armature, frames, path.to_world),
     )
-    start = motion.pose(rig, betas, path.to_world)
+    start = motion.pose(rig, betas, path.on(armature))
     free = np.ones_like(edited)
     return Refit(
         armature.name,

@@ -135,7 +135,8 @@ def keep_found(armature: bpy.types.Object, search: Search, found: tuple[Solution
         if solution.pose is job.start:
             motions.append(as_it_is)
             continue
-        change = change_to(armature, solution.pose, job.motion, job.frames, job.changes, job.path.to_world)
+        to_world = job.path.on(armature)
+        change = change_to(armature, solution.pose, job.motion, job.frames, job.changes, to_world)
         motions.append(change.motion.rows(rows))
     # What was chosen in a clip is an edit of its frame, from which Re-fit goes on; a still has but one frame.
     mine = job.changes & ~job.edited
@@ -201,6 +202,7 @@ def _key(armature: bpy.types.Object, job: Refit, free: np.ndarray, words: set[st
         shown_betas(armature),
         locked_parts(armature, job.frames),
         *((pins.target, pins.sigma) if pins is not None else ()),
+        *((job.path.carried,) if job.path.carried is not None else ()),
     ):
         told.update(np.ascontiguousarray(values).tobytes())
     return told.hexdigest()

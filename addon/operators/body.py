@@ -7,7 +7,8 @@ from mathutils import Matrix
 
 from ...lsr1_solver import SMPL_JOINT_NAMES
 from ..body import add_body, joints_to_shape, mesh_of
-from ..footage import check_free_to_move, floor_turn
+from ..camera_path import check_free_to_move
+from ..footage import floor_turn
 from ..properties import preferred_model_file
 from .common import body_to_change, is_idle, out_of_edit_modes, target, told
 
