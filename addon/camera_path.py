@@ -11,7 +11,7 @@ import numpy as np
 
 from ..lsr1_solver import Camera, FitError
 from .footage import View, view_of
-from .keyframes import ensure_curves
+from .keyframes import curves_of_any
 from .rig import Y_UP_TO_Z_UP
 from .timing import go_to_frame
 
@@ -127,8 +127,7 @@ def may_move_itself(thing: bpy.types.Object) -> bool:
         return False
     if any(not track.mute and len(track.strips) for track in data.nla_tracks):
         return True
-    curves = ensure_curves(thing, thing.name) if data.action is not None else ()
-    return any(curve.data_path.startswith(_TRANSFORMS) for curve in (*data.drivers, *curves))
+    return any(curve.data_path.startswith(_TRANSFORMS) for curve in (*data.drivers, *curves_of_any(thing)))
 
 
 def check_free_to_move(thing: bpy.types.Object) -> None:

@@ -200,6 +200,18 @@ def ensure_curves(owner: bpy.types.ID, name: str) -> bpy.types.bpy_prop_collecti
     return strip.channelbag(data.action_slot, ensure=True).fcurves
 
 
+def curves_of_any(owner: bpy.types.ID) -> list[bpy.types.FCurve]:
+    """The F-curves that animate a thing, whosever they are: nothing is made or assigned."""
+    data = owner.animation_data
+    if data is None or data.action is None:
+        return []
+    if not hasattr(data.action, "slots"):
+        return list(data.action.fcurves)
+    slot, strips = data.action_slot, [strip for layer in data.action.layers for strip in layer.strips]
+    bags = [strip.channelbag(slot) for strip in strips] if slot is not None else []
+    return [curve for bag in bags if bag is not None for curve in bag.fcurves]
+
+
 def key_shape(mesh: bpy.types.Object, pose: BodyPose, frames: Sequence[float]) -> None:
     """Key a mesh's pose correctives for the poses [B], where the mesh has them."""
     keys = mesh.data.shape_keys

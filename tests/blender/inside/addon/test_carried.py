@@ -76,6 +76,19 @@ def test_a_take_is_on_the_keypoints_and_is_fitted_again_there(
     assert np.abs(np.subtract([off_the_keypoints(armature, frame) for frame in frames], before)).max() < 2
 
 
+def test_other_peoples_actions_are_only_looked_at() -> None:
+    scene = scene_of_walk(LAST)
+    armature = bodies.add_body(bpy.context)
+    armature.parent = empty()
+    action = bpy.data.actions.new("theirs")
+    for thing in (armature.parent, scene.camera):
+        thing.animation_data_create().action = action
+    fit_clip()
+    assert not len(getattr(action, "slots", ())) and not len(getattr(action, "layers", ()))
+    assert bpy.ops.lsr1.refit() == {"FINISHED"} and bpy.ops.lsr1.stand_on_floor() == {"FINISHED"}
+    assert not len(getattr(action, "slots", ())) and not len(getattr(action, "layers", ()))
+
+
 def test_a_lock_holds_in_a_body_that_is_carried() -> None:
     scene = scene_of_walk(LAST)
     by_parent(bodies.add_body(bpy.context))
