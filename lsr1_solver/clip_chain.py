@@ -239,7 +239,12 @@ class PosedClip:
 
 def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """[J, 3, T] each."""
-    return a[:, _AFTER] * b[:, _BEFORE] - a[:, _BEFORE] * b[:, _AFTER]
+    out = np.empty_like(a)
+    other = np.empty_like(a[:, 0])
+    for c, after, before in zip(range(3), _AFTER, _BEFORE, strict=True):
+        np.multiply(a[:, after], b[:, before], out=out[:, c])
+        out[:, c] -= np.multiply(a[:, before], b[:, after], out=other)
+    return out
 
 
 def _cross_sum(a: np.ndarray, b: np.ndarray) -> np.ndarray:

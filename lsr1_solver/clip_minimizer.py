@@ -10,14 +10,16 @@ section 4), pooled; with untrained (zero) weights this *is* L-BFGS.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from functools import cache
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache, lru_cache
+from math import log
 from pathlib import Path
 
 import numpy as np
 
 from .clip_base import Whitened
+from .clip_pairs import Pairs
 from .minimizer import Energy
 from .weight_files import read_weights
 
@@ -34,6 +36,8 @@ SHRINK, GROWTH = 0.3, 3.0
 # A pair says nothing about curvature when it is this close to orthogonal (Nocedal & Wright 2006, eq. 6.26).
 DEGENERATE = 1e-6
 _TINY = 1e-20
+# The parts and the shape, as the network is told of them.
+_PART = np.linspace(-1, 1, len(PARTINGS) + 2)
 
 Weights = Mapping[str, np.ndarray]
 
@@ -49,6 +53,27 @@ def weight_shapes(hidden: int) -> dict[str, tuple[int, ...]]:
     }
 
 
+def _parts(frames: int) -> list[tuple[int, int]]:
+    """The first frequency of each part, and the one after its last."""
+    inner = (min(frames, max(1, round(share * frames))) for share in PARTINGS)
+    return list(itertools.pairwise((0, *inner, frames)))
+
+
+@lru_cache(maxsize=16)
+def _sample(frames: int) -> tuple[np.ndarray, np.ndarray]:
+    """The frequencies [F] that are looked at, and what each counts in its part, [F, 3].
+
+    Of long parts every so many-th frequency stands for its neighbours.
+    """
+    chosen = [np.arange(i, j, max(1, (j - i) // SAMPLED_FREQUENCIES)) for i, j in _parts(frames)]
+    worth = np.zeros((sum(map(len, chosen)), len(chosen)), dtype=np.float32)
+    begin = 0
+    for part, (columns, (i, j)) in enumerate(zip(chosen, _parts(frames), strict=True)):
+        worth[begin : begin + len(columns), part] = (j - i) / max(1, len(columns))
+        begin += len(columns)
+    return np.concatenate(chosen), worth
+
+
 @dataclass(frozen=True, eq=False)
 class Kinds:
     """How a vector [N] of whitened unknowns falls into kinds: n coordinates, each parted by frequency, and
@@ -58,54 +83,42 @@ class Kinds:
     unknowns: int
     frames: int
 
-    @property
-    def edges(self) -> tuple[int, ...]:
-        """The first frequency of each part, and the number of frequencies."""
-        inner = (min(self.frames, max(1, round(share * self.frames))) for share in PARTINGS)
-        return (0, *inner, self.frames)
+    def products(self, vectors: Sequence[np.ndarray], pairs: Sequence[tuple[int, int]]) -> np.ndarray:
+        """The products of P pairs of vectors, by their numbers, kind by kind.
 
-    def dots(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        """The products of two vectors, kind by kind. -> [n, 4]: three parts, and the shape in every row.
-
-        Of long parts every so many-th frequency stands for its neighbours.
+        -> [P, n, 4]: three parts, and the shape in every row.
         """
         count = self.unknowns * self.frames
-        rows_a, rows_b = (v[:count].reshape(self.unknowns, self.frames) for v in (a, b))
-        products = np.empty((self.unknowns, 4))
-        for part, (i, j) in enumerate(itertools.pairwise(self.edges)):
-            every = max(1, (j - i) // SAMPLED_FREQUENCIES)
-            products[:, part] = np.einsum("ij,ij->i", rows_a[:, i:j:every], rows_b[:, i:j:every])
-            products[:, part] *= (j - i) / max(1, len(range(i, j, every)))
-        products[:, 3] = a[count:] @ b[count:]
+        columns, worth = _sample(self.frames)
+        rows = [v[:count].reshape(self.unknowns, self.frames)[:, columns] for v in vectors]
+        products = np.empty((len(pairs), self.unknowns, len(PARTINGS) + 2))
+        products[..., :-1] = np.stack([rows[a] * rows[b] for a, b in pairs]) @ worth
+        products[..., -1] = np.array([vectors[a][count:] @ vectors[b][count:] for a, b in pairs])[:, None]
         return products
 
-    def scaled(self, v: np.ndarray, factor: np.ndarray) -> np.ndarray:
-        """A vector times a factor for each kind; ``factor`` [n, 4]."""
+    def scale(self, v: np.ndarray, factor: np.ndarray) -> None:
+        """Multiply a vector, in place, by a factor for each kind; ``factor`` [n, 4]."""
         count = self.unknowns * self.frames
-        out = v.copy()
-        rows = out[:count].reshape(self.unknowns, self.frames)
-        for part, (i, j) in enumerate(itertools.pairwise(self.edges)):
-            rows[:, i:j] *= factor[:, part, None].astype(v.dtype)
-        out[count:] *= v.dtype.type(factor[:, 3].mean())
-        return out
+        rows, factor = v[:count].reshape(self.unknowns, self.frames), factor.astype(v.dtype)
+        for part, (i, j) in enumerate(_parts(self.frames)):
+            rows[:, i:j] *= factor[:, part, None]
+        v[count:] *= factor[:, 3].mean()
 
 
 @dataclass(frozen=True, eq=False)
 class ClipState:
-    """Best point and its gradient [1, N]; the ``pairs`` (s, y) [N] with their Gram matrix; the last trial.
+    """Best point and its gradient [1, N]; the ``pairs``, of which the last is that of the last trial.
 
-    ``gram`` [2 m, 2 m] are the products of s_1..s_m, y_1..y_m; ``shrink`` is 1 until a step fails.
+    ``shrink`` is 1 until a step fails.
     """
 
     z: np.ndarray
     energy: np.ndarray
     converged: np.ndarray
     gradient: np.ndarray
-    pairs: tuple[tuple[np.ndarray, np.ndarray], ...]
-    gram: np.ndarray
-    step: np.ndarray | None
-    iteration: int
-    shrink: float
+    pairs: Pairs = field(default_factory=Pairs)
+    iteration: int = 0
+    shrink: float = 1.0
 
     def on(self, objective: Energy) -> ClipState:
         """The same point on an energy that has changed a little: what is known of its curvature stays."""
@@ -128,25 +141,23 @@ class LearnedLBFGS:
     def init(self, objective: Energy, z: np.ndarray) -> ClipState:
         """Evaluate the start."""
         energy, gradient = objective.energy_and_gradient(z)
-        return ClipState(z, energy, np.isnan(energy), gradient, (), np.zeros((0, 0)), None, 0, 1.0)
+        return ClipState(z, energy, np.isnan(energy), gradient)
 
     def step(self, objective: Energy, state: ClipState) -> ClipState:
         """One evaluation: kept if it lowers the energy, and its pair in any case."""
         g = state.gradient[0]
-        direction = self.direction(state, g)
+        move = self.direction(state, g)
         if self.weights is not None and isinstance(objective, Whitened):
             kinds = Kinds(objective.base.unknowns, objective.base.frames)
-            direction = kinds.scaled(
-                direction, np.exp(log_steps(self.weights, features(kinds, state, direction)))
-            )
-        if direction @ g >= 0:
-            direction = -g
-        move = direction * g.dtype.type(state.shrink)
+            kinds.scale(move, np.exp(log_steps(self.weights, features(kinds, state, move))))
+        if move @ g >= 0:
+            move = -g
+        if state.shrink < 1:
+            move *= g.dtype.type(state.shrink)
         z = state.z + move
         energy, gradient = objective.energy_and_gradient(z)
         decrease = float(state.energy[0] - energy[0])
         better = decrease > 0
-        pairs, gram = _with_pair(state, move, gradient[0] - g, self.memory)
         settled = better and decrease <= self.tolerance * float(energy[0]) and state.shrink >= 1
         stuck = not better and state.shrink < 1e-3
         return ClipState(
@@ -154,9 +165,7 @@ class LearnedLBFGS:
             energy if better else state.energy,
             np.array([settled or stuck]),
             gradient if better else state.gradient,
-            pairs,
-            gram,
-            move,
+            state.pairs.with_pair(move, g, gradient[0], self.memory),
             state.iteration + 1,
             min(1.0, GROWTH * state.shrink) if better else SHRINK * state.shrink,
         )
@@ -169,83 +178,60 @@ class LearnedLBFGS:
         numbers, and the vectors are summed once at the end (Chen, Wang, Zhou, *Large-scale L-BFGS using
         MapReduce*, NeurIPS 2014).
         """
-        m = len(state.pairs)
+        m, gram = len(state.pairs), state.pairs.gram
         if not m:
             return -g
-        vectors = [s for s, _ in state.pairs] + [y for _, y in state.pairs]
-        along = np.array([float(v @ g) for v in vectors])
-        gram = state.gram
-        valid = [gram[i, m + i] > DEGENERATE * (gram[i, i] * gram[m + i, m + i]) ** 0.5 for i in range(m)]
+        along = (state.pairs.vectors @ g).astype(np.float64)
+        # Products of each step with its own y, and of each s and y with itself.
+        curvature, square = gram[::2, 1::2].diagonal(), gram.diagonal()
+        valid = curvature > DEGENERATE * np.sqrt(square[::2] * square[1::2])
         q, alpha = np.zeros(2 * m), np.zeros(m)  # q = g + sum of q_i v_i
         for i in reversed(range(m)):
             if valid[i]:
-                alpha[i] = (along[i] + gram[i] @ q) / gram[i, m + i]
-                q[m + i] -= alpha[i]
+                alpha[i] = (along[2 * i] + gram[2 * i] @ q) / curvature[i]
+                q[2 * i + 1] -= alpha[i]
         last = next((i for i in reversed(range(m)) if valid[i]), None)
-        scale = 1.0 if last is None else gram[last, m + last] / gram[m + last, m + last]
+        scale = 1.0 if last is None else curvature[last] / square[2 * last + 1]
         r = scale * q
         for i in range(m):
             if valid[i]:
-                beta = (scale * along[m + i] + gram[m + i] @ r) / gram[i, m + i]
-                r[i] += alpha[i] - beta
-        out = g * g.dtype.type(-scale)
-        for weight, v in zip(r, vectors, strict=True):
-            if weight:
-                out -= v * g.dtype.type(weight)
+                beta = (scale * along[2 * i + 1] + gram[2 * i + 1] @ r) / curvature[i]
+                r[2 * i] += alpha[i] - beta
+        out = (-r).astype(g.dtype) @ state.pairs.vectors
+        out -= g.dtype.type(scale) * g
         return out
-
-
-def _with_pair(
-    state: ClipState, s: np.ndarray, y: np.ndarray, memory: int
-) -> tuple[tuple[tuple[np.ndarray, np.ndarray], ...], np.ndarray]:
-    """The pairs with one more, the oldest gone where there are too many, and their products."""
-    m = len(state.pairs)
-    keep = np.arange(max(0, m + 1 - memory), m)
-    pairs = (*(state.pairs[i] for i in keep), (s, y))
-    index = np.concatenate([keep, m + keep])
-    size, count = len(pairs), len(keep)
-    gram = np.zeros((2 * size, 2 * size))
-    place = np.concatenate([np.arange(count), size + np.arange(count)])
-    gram[np.ix_(place, place)] = state.gram[np.ix_(index, index)]
-    vectors = [s for s, _ in pairs] + [y for _, y in pairs]
-    for row, v in ((size - 1, s), (2 * size - 1, y)):
-        gram[row] = gram[:, row] = [float(v @ other) for other in vectors]
-    return pairs, gram
 
 
 def features(kinds: Kinds, state: ClipState, direction: np.ndarray) -> np.ndarray:
     """What the network sees of every kind. -> [n, 4, FEATURES]."""
     g = state.gradient[0]
-    step = np.zeros_like(g) if state.step is None else state.step
-    dd, gg, ss = (kinds.dots(v, v) + _TINY for v in (direction, g, step))
-    dg, ds, gs = (kinds.dots(a, b) for a, b in ((direction, g), (direction, step), (g, step)))
-    known = 0.0 if state.step is None else 1.0
-    whole = np.array([known, min(state.iteration, 8) / 8, np.log(state.shrink) / 2])
-    own = np.stack(
-        [
-            _log_share(dd),
-            _log_share(gg),
-            dg / np.sqrt(dd * gg),
-            known * ds / np.sqrt(dd * ss),
-            known * gs / np.sqrt(gg * ss),
-            known * np.clip(np.log(ss / dd) / 4, -2, 2),
-        ],
-        axis=-1,
-    )
-    part = np.broadcast_to(np.linspace(-1, 1, own.shape[1])[:, None], (*own.shape[:2], 1))
-    return np.concatenate([own, part, np.broadcast_to(whole, (*own.shape[:2], 3))], axis=-1)
-
-
-def _log_share(squares: np.ndarray) -> np.ndarray:
-    """How a kind's length compares with the mean over all kinds."""
-    return np.clip(np.log(squares / squares[:, :3].mean()) / 4, -2, 2)
+    known = 1.0 if len(state.pairs) else 0.0
+    step = state.pairs[-1][0] if known else np.zeros_like(g)
+    pairs = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))
+    products = kinds.products((direction, g, step), pairs)
+    squares = products[:3] + _TINY
+    cosines = products[3:] / np.sqrt(squares[[0, 0, 1]] * squares[[1, 2, 2]])
+    # How a kind's length compares with the mean over all kinds, and with that of the step before.
+    lengths = np.log(squares)
+    lengths[2] -= lengths[0]
+    lengths[:2] -= np.log(squares[:2, :, :-1].mean(axis=(1, 2), keepdims=True))
+    lengths = np.minimum(np.maximum(lengths / 4, -2), 2)
+    seen = np.empty((*squares.shape[1:], FEATURES), dtype=np.float32)
+    seen[..., 0], seen[..., 1], seen[..., 5] = lengths[0], lengths[1], known * lengths[2]
+    seen[..., 2], seen[..., 3], seen[..., 4] = cosines[0], known * cosines[1], known * cosines[2]
+    seen[..., 6] = _PART
+    seen[..., 7:] = known, min(state.iteration, 8) / 8, log(state.shrink) / 2
+    return seen
 
 
 def log_steps(weights: Weights, seen: np.ndarray) -> np.ndarray:
     """The logarithm of each kind's step size. [n, 4, FEATURES] -> [n, 4]."""
-    h = np.maximum(seen @ weights["encoder1"] + weights["encoder1_bias"], 0)
-    h = np.maximum(h @ weights["encoder2"] + weights["encoder2_bias"], 0)
-    return LARGEST_LOG_STEP * np.tanh((h @ weights["step"])[..., 0])
+    h = seen.reshape(-1, FEATURES)
+    for layer in ("encoder1", "encoder2"):
+        h = h @ weights[layer]
+        h += weights[f"{layer}_bias"]
+        np.maximum(h, 0, out=h)
+    return LARGEST_LOG_STEP * np.tanh(h @ weights["step"]).reshape(seen.shape[:-1])
 
 
 def load_clip_minimizer(path: str | Path = CLIP_STEPS) -> LearnedLBFGS:

@@ -134,8 +134,8 @@ def clip_loss(
         seen = features(clip.kinds, state, direction)
         shrink = state.shrink
         state = minimizer.step(clip.whitened, state)
-        ends_at = state.pairs[-1][1] + g
-        slope = shrink * clip.kinds.dots(ends_at, direction)
+        ends_at = state.pairs.vectors[-1] + g
+        slope = shrink * clip.kinds.products((ends_at, direction), ((0, 1),))[0]
         slope[:, 3] /= len(slope)  # the shape's step is the mean over the rows
         gap = max(float(state.energy[0]) / clip.least - 1, 0.0)
         weight = torch.as_tensor(slope) / (clip.least * (gap + config.floor))

@@ -229,8 +229,20 @@ def test_the_gram_recursion_satisfies_the_secant_condition() -> None:
         np.testing.assert_allclose(-LearnedLBFGS.direction(state, y), s, atol=1e-9)
         energies = np.array([float(p @ q) for p, q in state.pairs])
         assert np.all(energies > 0)
-    vectors = [s for s, _ in state.pairs] + [y for _, y in state.pairs]
-    np.testing.assert_allclose(state.gram, [[u @ v for v in vectors] for u in vectors], atol=1e-12)
+    vectors = state.pairs.vectors
+    np.testing.assert_allclose(state.pairs.gram, vectors @ vectors.T, atol=1e-12)
+
+
+def test_a_state_may_be_gone_on_from_twice() -> None:
+    minimizer, objective = LearnedLBFGS(memory=3, tolerance=0), _Quadratic(30)
+    state = minimizer.init(objective, np.random.default_rng(0).normal(size=(1, 30)))
+    for _ in range(12):  # more pairs than fit into one array
+        ways = [minimizer.step(objective, state) for _ in range(2)]
+        before = [pair.copy() for pair in ways[0].pairs.vectors]
+        minimizer.step(objective, minimizer.step(objective, ways[1]))
+        np.testing.assert_array_equal(ways[0].pairs.vectors, ways[1].pairs.vectors)
+        np.testing.assert_array_equal(ways[0].pairs.vectors, before)
+        state = ways[1]
 
 
 def test_zero_weights_are_plain_lbfgs_and_no_step_raises_the_energy() -> None:
