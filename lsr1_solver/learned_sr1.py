@@ -12,14 +12,14 @@ What is ours beyond the paper:
   untrained (zero) heads this *is* safeguarded limited-memory SR1 (Nocedal & Wright 2006, sec. 6.2);
 - features without scale: every vector is divided by its own root mean square;
 - an optional *base*: ``H = S (gamma I + sum v v^T) S^T`` with ``S S^T = (w I + J^T J)^-1`` from one
-  Gauss-Newton factorization, at the start or after one Gauss-Newton step;
+  Gauss-Newton factorization, at the start or after one Gauss-Newton step, and anew every eight steps;
 - a safeguard: a point that does not lower the energy is not kept, and the next step is shorter.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
@@ -37,6 +37,9 @@ TINY = 1e-15
 LARGEST_LEARNED = 10.0
 # A subtraction takes at most this share of H along its vector.
 LARGEST_CUT = 0.9
+# A base is of the place where it was made: an energy below this share of the one there is somewhere else.
+# After so many steps whatever has not converged gets a new one.
+FAR, RENEW = 0.8, 8
 # Of the one Gauss-Newton step before the base: little, the prior damps already.
 FIRST_DAMPING = 0.1
 VECTOR_FEATURES = 7
@@ -91,10 +94,10 @@ def weight_shapes(config: LearnedSR1Config) -> dict[str, tuple[int, ...]]:
 class LearnedSR1State:
     """Best points [B, n] and their gradients; H by its vectors, identity and base; the last trial's pair.
 
-    ``model`` is the Gauss-Newton model of the first step, None afterwards; ``base`` S or None;
+    ``model`` is the Gauss-Newton model of the step to come, None before every other; ``base`` S or None;
     ``gamma`` [B, 1]; up to L ``updates``; ``p``, ``q`` [B, n] in the base's coordinates, None
     before the first step; ``shrink`` [B, 1] is 1 until a step fails; ``slope`` [B, n] is the gradient in the
-    base's coordinates.
+    base's coordinates; ``based`` [B] the energy where the base was made, ``age`` steps ago.
     """
 
     z: Array
@@ -109,6 +112,8 @@ class LearnedSR1State:
     q: Array | None
     shrink: Array
     slope: Array
+    based: Array
+    age: int = 0
 
     def multiply(self, u: Array) -> Array:
         """``H u`` in the base's coordinates, never forming the matrix. [B, n] -> [B, n]."""
@@ -141,7 +146,7 @@ class LearnedSR1:
         one = xp.ones_like(energy)[:, None]
         return LearnedSR1State(
             z, energy, xp.isnan(energy), gradient, model, base, self.config.gamma * one, (), None, None, one,
-            _to_base(base, gradient),
+            _to_base(base, gradient), energy,
         )  # fmt: skip
 
     def step(self, objective: LeastSquares, state: LearnedSR1State) -> LearnedSR1State:
@@ -162,8 +167,8 @@ class LearnedSR1:
         energy = xp.where(better, energy, state.energy)
         slope = choose(better, arrival, g)
         if state.base is not None:
-            converged = converged | self._nothing_left(gamma, updates, slope, energy)
-        return LearnedSR1State(
+            converged = converged | _near(state, energy) & self._nothing_left(gamma, updates, slope, energy)
+        after = LearnedSR1State(
             choose(better, z, state.z),
             energy,
             converged,
@@ -176,7 +181,15 @@ class LearnedSR1:
             arrival - g,
             shrink,
             slope,
+            state.based,
+            state.age + 1,
         )
+        return after if state.base is None or after.age < RENEW else self._renewed(objective, after)
+
+    def _renewed(self, objective: LeastSquares, state: LearnedSR1State) -> LearnedSR1State:
+        """Linearized anew, for a Gauss-Newton step and the base after it."""
+        fresh = self.init(objective, state.z)
+        return replace(fresh, converged=fresh.converged | state.converged)
 
     def _nothing_left(self, gamma: Array, updates: tuple[Update, ...], slope: Array, energy: Array) -> Array:
         """Where the model of the energy promises less than the tolerance. -> [B]."""
@@ -211,6 +224,7 @@ class LearnedSR1:
             None,
             shrink,
             slope,
+            best.energy,
         )
 
     def _judge(self, state: LearnedSR1State, energy: Array) -> tuple[Array, Array, Array]:
@@ -219,6 +233,7 @@ class LearnedSR1:
         decrease = state.energy - energy
         better = (decrease > 0) & ~state.converged
         settled = better & (decrease <= self.tolerance * energy) & (state.shrink[:, 0] >= 1.0)
+        settled = settled & _near(state, energy)
         stuck = ~better & (state.shrink[:, 0] < 1e-6)
         grown = at_most(3 * state.shrink, 1.0)
         return better, state.converged | settled | stuck, xp.where(better[:, None], grown, 0.3 * state.shrink)
@@ -296,6 +311,11 @@ class LearnedSR1:
         x = columns @ own + shared[:, None]
         x = at_least(x, 0.0) @ self.weights["encoder2"] + self.weights["encoder2_bias"]
         return at_least(x, 0.0)
+
+
+def _near(state: LearnedSR1State, energy: Array) -> Array:
+    """Whether an energy [B] is one of the base's surroundings; without a base always. -> [B]."""
+    return (energy >= FAR * state.based) | (state.base is None)
 
 
 def _scalar_features(products: Array, length: Array) -> Array:

@@ -22,7 +22,7 @@ from lsr1_solver.learned_sr1 import (
 from lsr1_solver.minimizer import LevenbergMarquardt
 from lsr1_solver.starts import initializer_start
 from lsr1_solver.view import person_view
-from tests.solver.test_fitting import problem, random_poses
+from tests.solver.test_fitting import nearby, problem, random_poses
 from tests.solver.test_minimizer import Quadratic, quadratic, rosenbrock, run
 from tests.solver.test_objective import in_torch, objective
 
@@ -207,3 +207,14 @@ def test_it_stops_where_there_is_next_to_nothing_to_gain() -> None:
     # A model's promise is no bound: a few times the tolerance.
     assert (state.energy <= slow.energy * (1 + 5 * shipped.tolerance)).all()
     np.testing.assert_allclose(state.slope, state.base.transposed_times(state.gradient), atol=1e-9)
+
+
+def test_from_far_it_ends_where_levenberg_marquardt_does_whatever_stands_beside() -> None:
+    pose, points = random_poses(60, seed=3)
+    asked, far = problem(points), nearby(pose, 60)
+    ours = fit_pose(asked, initial=far).loss
+    theirs = fit_pose(asked, LevenbergMarquardt(), initial=far).loss
+    # Some end in another of the energy's hollows, on either side.
+    assert np.mean(ours > 1.02 * theirs + 0.05) < 0.12
+    alone = np.arange(5)
+    assert np.allclose(fit_pose(asked.frames(alone), initial=far.frames(alone)).loss, ours[:5], rtol=1e-6)
