@@ -5,6 +5,7 @@ import bpy
 from . import (
     clip_panel,
     clip_properties,
+    interrupted,
     motion_panel,
     overlay,
     panels,
@@ -122,12 +123,14 @@ def register() -> None:
         setattr(owner, name, bpy.props.PointerProperty(type=group))
     shape_follower.register()
     unkeyed_pose.register()
+    interrupted.register()
     overlay.register()
 
 
 def unregister() -> None:
     """The mirror of ``register``."""
     overlay.unregister()
+    interrupted.unregister()
     unkeyed_pose.unregister()
     shape_follower.unregister()
     for owner, name, _ in reversed(POINTERS):

@@ -191,6 +191,21 @@ def test_keypoints_are_saved_copied_and_edited(tmp_path: Path) -> None:
     assert keypoint_store.frame_count(bpy.context.scene) == 100
 
 
+def test_a_file_saved_while_something_ran_opens_with_nothing_running(tmp_path: Path) -> None:
+    scene_of_walk()
+    other = bpy.context.scene.copy()
+    for scene in (bpy.context.scene, other):
+        scene.lsr1.result.is_running = scene.lsr1.result.is_preview = True
+        scene.lsr1.detection.progress_text = scene.lsr1.clip.progress_text = "Frame 3 of 40"
+    assert not bpy.ops.lsr1.fit_pose.poll() and not bpy.ops.lsr1.refit.poll()
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "x.blend"))
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "x.blend"))
+    assert bpy.ops.lsr1.fit_pose.poll() and bpy.ops.lsr1.refit.poll()
+    for scene in bpy.data.scenes:
+        assert not scene.lsr1.result.is_running and not scene.lsr1.result.is_preview
+        assert not scene.lsr1.detection.progress_text and not scene.lsr1.clip.progress_text
+
+
 def test_people_are_chosen_by_number() -> None:
     scene_of_walk()
     held = bpy.context.scene.lsr1.keypoints
