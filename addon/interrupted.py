@@ -1,6 +1,6 @@
 """A file that was saved while something ran is opened with nothing running.
 
-Auto Save and scripts write whenever they like, and what belongs to the work of a moment is written with all else.
+Auto Save and scripts write whenever they like, what belongs to the work of a moment along with all else.
 """
 
 from __future__ import annotations
