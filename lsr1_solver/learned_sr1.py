@@ -18,7 +18,6 @@ What is ours beyond the paper:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -26,13 +25,12 @@ from pathlib import Path
 from .arrays import Array, at_least, at_most, namespace
 from .minimizer import Factor, LeastSquares, NormalEquations, choose, norm
 from .rank_one import DEGENERATE, Update, dot, inverse_root, multiply, multiply_inverse
+from .sr1_network import TINY, LearnedSR1Config, Weights, encode, weight_shapes
 from .weight_files import read_weights
 
 LEARNED_SR1 = Path(__file__).resolve().parents[1] / "assets" / "lsr1.npz"
 # Log step sizes stay within this: e^2 is a factor of seven.
 LARGEST_LOG_STEP = 2.0
-# Lengths below this are zero, in single precision too.
-TINY = 1e-15
 # A coordinate of the learned vector, in units of the step's own: weights gone wild stay finite.
 LARGEST_LEARNED = 10.0
 # A subtraction takes at most this share of H along its vector.
@@ -42,52 +40,8 @@ LARGEST_CUT = 0.9
 FAR, RENEW = 0.8, 8
 # Of the one Gauss-Newton step before the base: little, the prior damps already.
 FIRST_DAMPING = 0.1
-VECTOR_FEATURES = 7
-SCALAR_FEATURES = 5
-# Among the products of the vectors x, p, H q, g, q, r, H g: those of which cosines are features, and p.p,
-# q.q, r.r, p.q and r.q.
-_COSINES = ((1, 2), (3, 4), (1, 3))
+# Among the products of the vectors x, p, H q, g, q, r, H g: p.p, q.q, r.r, p.q and r.q.
 _OF_UPDATE = ((1, 1), (4, 4), (5, 5), (1, 4), (5, 4))
-
-
-@dataclass(frozen=True)
-class LearnedSR1Config:
-    """The shape of a trained optimizer; saved with its weights.
-
-    ``memory`` L vectors are kept; ``hidden`` is the encoder's width; ``skip`` and ``scale_free`` turn these
-    additions on. ``base`` is 0 for none, 1 for a factorization at the start, 2 for one after a first
-    Gauss-Newton step. ``gamma`` is the multiple of the identity in H: of the Barzilai-Borwein step without a
-    base, of one with it. A step size is ``alpha1 exp(alpha2 out)``. ``learned`` multiplies the learned vector
-    and the log of the gain: 0 leaves the classical vector, with learned step sizes.
-    """
-
-    memory: int = 8
-    hidden: int = 24
-    skip: bool = True
-    base: int = 2
-    scale_free: bool = True
-    gamma: float = 1.0
-    alpha1: float = 1.0
-    alpha2: float = 1.0
-    learned: float = 1.0
-
-
-Weights = Mapping[str, Array]
-
-
-def weight_shapes(config: LearnedSR1Config) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of the trained arrays."""
-    features, hidden = VECTOR_FEATURES + SCALAR_FEATURES, config.hidden
-    return {
-        "encoder1": (features, hidden),
-        "encoder1_bias": (hidden,),
-        "encoder2": (hidden, hidden),
-        "encoder2_bias": (hidden,),
-        "vector": (hidden, 1),
-        "step": (hidden, 1),
-        "step_bias": (1,),
-        "log_gain": (1,),
-    }
 
 
 @dataclass(frozen=True, eq=False)
@@ -254,7 +208,7 @@ class LearnedSR1:
         r = p - Hq
         columns = xp.stack([_to_base(state.base, state.z), p, Hq, g, q, r, Hg], axis=-1)
         products = xp.matrix_transpose(columns) @ columns
-        hidden = self._encode(columns, products)
+        hidden = encode(self.weights, columns, products, scale_free=self.config.scale_free)
         if state.p is not None and self.config.memory > 0:
             update = self._update(hidden, gamma, updates, r, products)
             updates = (*updates, update)
@@ -295,41 +249,10 @@ class LearnedSR1:
         v, b = v * xp.sqrt(most), b * xp.sqrt(most)
         return Update(sign, v, sign / (1 + sign * dot(v, b)), b)
 
-    def _encode(self, columns: Array, products: Array) -> Array:
-        """Features of every coordinate: of ``columns`` [B, n, 7], whose ``products`` are known [B, 7, 7].
-
-        -> [B, n, hidden].
-        """
-        xp = namespace(columns)
-        length = xp.sqrt(xp.linalg.diagonal(products))
-        first, bias = self.weights["encoder1"], self.weights["encoder1_bias"]
-        # The scalars are the same for every coordinate: their share of the first layer is worked out once.
-        shared = _scalar_features(products, length) @ first[VECTOR_FEATURES:] + bias
-        own = first[:VECTOR_FEATURES]
-        if self.config.scale_free:  # the vectors' scales are taken into the weights
-            own = own / at_least(length / columns.shape[1] ** 0.5, TINY)[..., None]
-        x = columns @ own + shared[:, None]
-        x = at_least(x, 0.0) @ self.weights["encoder2"] + self.weights["encoder2_bias"]
-        return at_least(x, 0.0)
-
 
 def _near(state: LearnedSR1State, energy: Array) -> Array:
     """Whether an energy [B] is one of the base's surroundings; without a base always. -> [B]."""
     return (energy >= FAR * state.based) | (state.base is None)
-
-
-def _scalar_features(products: Array, length: Array) -> Array:
-    """Log ratios within +-5 and cosines of the vectors, from their products [B, 7, 7] and lengths [B, 7].
-
-    -> [B, 5].
-    """
-    xp = namespace(length)
-    length = length + TINY
-    # p over H q and over H g; the angles between p and H q, g and q, p and g.
-    ratios = xp.log(length[:, 1:2] / xp.stack([length[:, 2], length[:, 6]], axis=-1))
-    dots = xp.stack([products[:, i, j] for i, j in _COSINES], axis=-1)
-    sizes = xp.stack([length[:, i] * length[:, j] for i, j in _COSINES], axis=-1)
-    return xp.concat([at_most(at_least(ratios, -5.0), 5.0), dots / sizes], axis=-1)
 
 
 def _to_base(base: Factor | None, u: Array) -> Array:

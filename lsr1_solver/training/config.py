@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from ..errors import FitError
-from ..learned_sr1 import LearnedSR1Config
+from ..sr1_network import LearnedSR1Config
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance

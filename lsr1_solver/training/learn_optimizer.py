@@ -22,10 +22,11 @@ from ..body_model import BodyModel
 from ..camera import Camera
 from ..initializer import Initializer
 from ..keypoints import BODY_25, keypoints_2d
-from ..learned_sr1 import LearnedSR1, LearnedSR1State, weight_shapes
+from ..learned_sr1 import LearnedSR1, LearnedSR1State
 from ..minimizer import LeastSquares, LevenbergMarquardt
 from ..objective import Objective
 from ..problem import FitProblem
+from ..sr1_network import weight_shapes
 from ..starts import initializer_start
 from ..view import person_view
 from ..weight_files import write_arrays

@@ -17,7 +17,8 @@ import numpy as np
 import torch
 
 from lsr1_solver import load_body_model, load_initializer, posed_joints
-from lsr1_solver.learned_sr1 import LearnedSR1, LearnedSR1Config, weight_shapes
+from lsr1_solver.learned_sr1 import LearnedSR1
+from lsr1_solver.sr1_network import LearnedSR1Config, weight_shapes
 from lsr1_solver.starts import initializer_start
 from lsr1_solver.training.config import OptimizerConfig, TrainingConfig
 from lsr1_solver.training.learn_optimizer import ProblemPool, least_energy, problem_pool, train_optimizer

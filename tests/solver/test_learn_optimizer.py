@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from lsr1_solver import load_body_model, load_initializer
-from lsr1_solver.learned_sr1 import LearnedSR1, LearnedSR1Config, load_learned_sr1
+from lsr1_solver.learned_sr1 import LearnedSR1, load_learned_sr1
+from lsr1_solver.sr1_network import LearnedSR1Config
 from lsr1_solver.training.config import TrainingConfig
 from lsr1_solver.training.learn_optimizer import (
     OptimizerTraining,

@@ -10,16 +10,9 @@ import torch
 from lsr1_solver import fit_pose
 from lsr1_solver.arrays import Array
 from lsr1_solver.errors import FitError
-from lsr1_solver.learned_sr1 import (
-    LARGEST_CUT,
-    LEARNED_SR1,
-    LearnedSR1,
-    LearnedSR1Config,
-    LearnedSR1State,
-    load_learned_sr1,
-    weight_shapes,
-)
+from lsr1_solver.learned_sr1 import LARGEST_CUT, LEARNED_SR1, LearnedSR1, LearnedSR1State, load_learned_sr1
 from lsr1_solver.minimizer import LevenbergMarquardt
+from lsr1_solver.sr1_network import LearnedSR1Config, weight_shapes
 from lsr1_solver.starts import initializer_start
 from lsr1_solver.view import person_view
 from tests.solver.test_fitting import nearby, problem, random_poses
