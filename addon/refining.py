@@ -10,7 +10,7 @@ import numpy as np
 
 from ..lsr1_solver import MINIMIZERS, FitError, FitProblem, FitState, Weights, fit
 from ..lsr1_solver.body_model import BodyPose
-from ..lsr1_solver.problem import PARTS, PLACE, SHAPE
+from ..lsr1_solver.problem import FEWEST_KEYPOINTS, PARTS, PLACE, SHAPE
 from ..lsr1_solver.refine import LIMBS, refit_problem
 from .between_rows import EditsBetween, edits_between
 from .body import shown_betas
@@ -23,7 +23,7 @@ from .holding import locked_parts, pins_at
 from .keypoint_store import frame_count, keypoints_at
 from .rig import rig_of
 from .timing import clip_rate, nearest_row, row_frames, rows_within
-from .tracks import track_keypoints
+from .tracks import track_arrays, track_keypoints
 
 # Frames on either side that show the motion which the new frames must go on with.
 _CONTEXT = 6
@@ -235,7 +235,7 @@ def _rows(
 ) -> slice | None:
     """The rows of the keypoints from one scene frame to another, and some ``around``; None: a still.
 
-    FitError where there are none.
+    In a gap they reach to where the person is seen again. FitError where there are none.
     """
     count = frame_count(scene)
     if count < 2 or not is_keyed(armature):
@@ -247,4 +247,10 @@ def _rows(
             f"There are no keypoints from frame {first:.0f} to {last:.0f}: they are at frames "
             f"{frames[0]:.0f} to {frames[-1]:.0f}"
         )
-    return slice(max(int(found[0]) - around, 0), int(found[-1]) + around + 1)
+    begin, end = max(int(found[0]) - around, 0), int(found[-1]) + around
+    if around:
+        confidence = track_arrays(scene, track_of(scene, armature))[1]
+        seen = np.flatnonzero((confidence > 0).sum(axis=1) >= FEWEST_KEYPOINTS)
+        begin = min([begin, *seen[seen <= found[0]][-1:].tolist()])
+        end = max([end, *seen[seen >= found[-1]][:1].tolist()])
+    return slice(begin, end + 1)

@@ -109,3 +109,21 @@ def test_what_cannot_be_refitted_is_said() -> None:
     legs_may_change(scene, 400, 410)
     with pytest.raises(RuntimeError, match="no keypoints from frame 400"):
         bpy.ops.lsr1.refit()
+
+
+def test_a_correction_in_a_long_gap_spreads_between_what_is_seen() -> None:
+    scene = scene_of_walk(last=60)
+    held = scene.lsr1.keypoints
+    confidence = np.array(held["confidence"]).reshape(100, -1)
+    confidence[15:45] = 0
+    held["confidence"] = confidence.ravel()
+    armature = fit_clip()
+    edited = edit(armature, "left_shoulder", 30, 0.6)
+    before = {frame: basis(armature, "left_shoulder", frame) for frame in (18, 26, 34, 42)}
+    scene.lsr1.refine.span, scene.lsr1.refine.falloff = "AROUND", 8
+    assert bpy.ops.lsr1.refit() == {"FINISHED"}
+    np.testing.assert_allclose(basis(armature, "left_shoulder", 30), edited, atol=1e-5)
+    moved = {
+        frame: np.abs(basis(armature, "left_shoulder", frame) - old).max() for frame, old in before.items()
+    }
+    assert moved[18] == moved[42] == 0 and min(moved[26], moved[34]) > 0.02
