@@ -12,21 +12,37 @@ and the origin, each with three components.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
-from .body_model import JOINT_COUNT, LEVELS, SMPL_PARENTS
+from .body_model import JOINT_COUNT, SMPL_PARENTS
 from .kinematics import PELVIS, ROTATION_SIZE, KeypointChain, descendant_mask
 from .limits import ALLOWED, BONES, FORBIDDEN, JOINTS, SOFTNESS
+from .rotation import cross_matrix
 
 _PARENTS = np.array((0, *SMPL_PARENTS[1:]))
+# By levels, (first joint, last + 1, their parents): neighbours with one parent, or with neighbours for
+# parents in the same order. A view of the parents then serves, where a list of them would copy.
+_FAMILIES = (
+    (1, 4, slice(0, 1)), (4, 7, slice(1, 4)), (7, 10, slice(4, 7)), (10, 13, slice(7, 10)),
+    (13, 15, slice(9, 10)), (15, 18, slice(12, 15)), (18, 20, slice(16, 18)), (20, 22, slice(18, 20)),
+    (22, 24, slice(20, 22)),
+)  # fmt: skip
+# The same where all parents are known: without a break between levels.
+_KNOWN_FAMILIES = (
+    (1, 4, slice(0, 1)), (4, 13, slice(1, 10)), (13, 15, slice(9, 10)), (15, 18, slice(12, 15)),
+    (18, 24, slice(16, 22)),
+)  # fmt: skip
 _BELOW = descendant_mask()
 # The components that make each component of a cross product.
 _AFTER, _BEFORE = (1, 2, 0), (2, 0, 1)
 # Added to a squared angle, so that nothing is divided by zero.
 _TINY = 1e-30
-# [L, 1, 9]: the lean of each hinge from its rotation by columns; see `limits`.
-_LEAN = (BONES[:, :, None] * FORBIDDEN[:, None, :]).reshape(-1, 1, 9)
+# [L, 1, 9] and [L, 3, 9]: from each hinge's rotation by columns its lean, and what turns its bone towards its
+# forbidden direction, in the parent's frame; see `limits`.
+_LEAN = (BONES[:, :, None] * FORBIDDEN[:, None]).reshape(-1, 1, 9)
+_LEAN_TORQUE = np.einsum("ld,lec->lcde", BONES, cross_matrix(FORBIDDEN)).reshape(-1, 3, 9)
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,8 +67,8 @@ class ClipChain:
         omega = x[:ROTATION_SIZE].reshape(JOINT_COUNT, 3, frames)
         sine, versine, third = _sine_series(np.einsum("jct,jct->jt", omega, omega))
         local = self._local(_exponential(omega, sine, versine))
-        world, parent, V, points = self._place(local, x[PELVIS], betas)
-        return PosedClip(self, betas, omega, sine, versine, third, local, world, parent, V, points)
+        world, V, points = self._place(local, x[PELVIS], betas)
+        return PosedClip(self, betas, omega, sine, versine, third, local, world, V, points)
 
     def keypoints(self, rotations: np.ndarray, pelvis: np.ndarray, betas: np.ndarray) -> np.ndarray:
         """Keypoints [T, K, 3] of given rotations [T, 24, 3, 3] and places [T, 3], metres."""
@@ -61,22 +77,21 @@ class ClipChain:
 
     def _place(
         self, local: np.ndarray, pelvis: np.ndarray, betas: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """The joints' world transforms and their parents', V at a shape, and the keypoints [K, 3, T]."""
-        frames, dtype = local.shape[-1], local.dtype
-        bones = self.bones + np.tensordot(betas, self.bones_shape, 1).astype(dtype)
-        V = self.points + np.tensordot(betas, self.points_shape, 1).astype(dtype)
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The joints' world transforms, V at a shape, and the keypoints [K, 3, T]."""
+        frames, dtype, shapes = local.shape[-1], local.dtype, len(betas)
+        bones = self.bones + (betas @ self.bones_shape.reshape(shapes, -1)).reshape(-1, 3).astype(dtype)
+        V = betas @ self.points_shape.reshape(shapes, -1)
+        V = self.points + V.reshape(self.points.shape).astype(dtype)
         world = np.empty((JOINT_COUNT, 4, 3, frames), dtype=dtype)
-        above = np.empty_like(world)
         world[0, :3], world[0, 3] = local[0], pelvis
-        for first, last, _ in LEVELS:
-            parent, own = above[first:last], world[first:last]
-            np.take(world, _PARENTS[first:last], axis=0, out=parent, mode="clip")
+        for first, last, parents in _FAMILIES:
+            parent, own = world[parents], world[first:last]
             # One pass with no temporary: twice as fast as products and sums of whole arrays.
             np.einsum("jdet,ject->jdct", local[first:last], parent[:, :3], out=own[:, :3])
-            moved = np.matmul(bones[first:last, None], parent[:, :3].reshape(last - first, 3, -1))
+            moved = np.matmul(bones[first:last, None], parent[:, :3].reshape(len(parent), 3, -1))
             np.add(parent[:, 3], moved.reshape(last - first, 3, frames), out=own[:, 3])
-        return world, above, V, (V @ world.reshape(JOINT_COUNT * 4, -1)).reshape(-1, 3, frames)
+        return world, V, (V @ world.reshape(JOINT_COUNT * 4, -1)).reshape(-1, 3, frames)
 
     def frames(self, index: np.ndarray) -> ClipChain:
         """Some frames alone."""
@@ -119,8 +134,8 @@ def _exponential(omega: np.ndarray, sine: np.ndarray, versine: np.ndarray) -> np
 class PosedClip:
     """A clip's chain in T poses and one shape, with what the gradient reuses.
 
-    ``betas`` [S]; ``points`` [K, 3, T] metres; ``world`` [24, 4, 3, T] and ``above`` the same of the joints'
-    parents (none of the root's); ``local`` [24, 3, 3, T] by columns.
+    ``betas`` [S]; ``points`` [K, 3, T] metres; ``world`` [24, 4, 3, T]; ``local`` [24, 3, 3, T] by
+    columns.
     """
 
     chain: ClipChain
@@ -131,16 +146,19 @@ class PosedClip:
     third: np.ndarray
     local: np.ndarray
     world: np.ndarray
-    above: np.ndarray
     V: np.ndarray
     points: np.ndarray
 
     def limits(self) -> np.ndarray:
         """How far each hinge bends the wrong way, standard deviations [L, T]; see `limits`."""
         dtype = self.points.dtype
-        turned = self.local[JOINTS].reshape(len(JOINTS), 9, -1)
-        lean = np.matmul(_LEAN.astype(dtype), turned)[:, 0]
+        lean = (_LEAN.astype(dtype) @ self._hinges)[:, 0]
         return np.maximum((lean - ALLOWED[:, None].astype(dtype)) * dtype.type(1 / SOFTNESS), 0)
+
+    @cached_property
+    def _hinges(self) -> np.ndarray:
+        """The rotations that have limits, by columns, [L, 9, T]."""
+        return self.local[JOINTS].reshape(len(JOINTS), 9, -1)
 
     def pull_back(self, force: np.ndarray, limits: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """The gradient [75, T] and that by the betas [S] of an energy, from its gradient at the keypoints.
@@ -152,12 +170,16 @@ class PosedClip:
         wrench = np.empty((JOINT_COUNT, 2, 3, frames), dtype=force.dtype)
         wrench[:, 0] = _cross_sum(self.world, on_world)
         wrench[:, 1] = on_world[:, 3]
-        for child in range(JOINT_COUNT - 1, 0, -1):
-            wrench[_PARENTS[child]] += wrench[child]
+        for first, last, parents in reversed(_FAMILIES):
+            one = parents.stop - parents.start == 1
+            wrench[parents] += wrench[first:last].sum(axis=0) if one else wrench[first:last]
         torque = wrench[:, 0] - _cross(self.world[:, 3], wrench[:, 1])
-        inward = np.empty_like(torque)
+        inward, on_bone = np.empty_like(torque), np.zeros((JOINT_COUNT, 3), dtype=force.dtype)
         inward[0] = torque[0]
-        np.einsum("ject,jct->jet", self.above[1:, :3], torque[1:], out=inward[1:])
+        for first, last, parents in _KNOWN_FAMILIES:
+            parent = self.world[parents, :3]
+            np.einsum("ject,jct->jet", parent, torque[first:last], out=inward[first:last])
+            np.einsum("ject,jct->je", parent, wrench[first:last, 1], out=on_bone[first:last])
         if limits is not None:
             inward[JOINTS] += limits[:, None] * self._lean_torque()
         # J_l^T = sin t / t I - B [w]x + C w w^T
@@ -167,10 +189,10 @@ class PosedClip:
         along *= self.third
         by_rotation += along[:, None] * self.omega
         gradient = np.concatenate([by_rotation.reshape(-1, frames), wrench[0, 1]])
-        on_bone = np.einsum("ject,jct->je", self.above[1:, :3], wrench[1:, 1])
         on_points = (self.world.reshape(JOINT_COUNT * 4, -1) @ force.reshape(len(force), -1).T).T
-        by_shape = np.tensordot(self.chain.bones_shape[:, 1:], on_bone, 2)
-        return gradient, by_shape + np.tensordot(self.chain.points_shape, on_points, 2)
+        shapes = len(self.betas)
+        by_shape = self.chain.bones_shape.reshape(shapes, -1) @ on_bone.ravel()
+        return gradient, by_shape + self.chain.points_shape.reshape(shapes, -1) @ on_points.ravel()
 
     def row_jacobian(self, directions: np.ndarray, points: slice) -> tuple[np.ndarray, np.ndarray]:
         """The Jacobian of R linear functions of each of some keypoints, ``directions_kr . point_k``.
@@ -216,19 +238,18 @@ class PosedClip:
 
     def _lean_torque(self) -> np.ndarray:
         """[L, 3, T]: what turns each hinge's bone towards its forbidden direction, in the parent's frame."""
-        bone = np.einsum("ld,ldet->let", BONES.astype(self.points.dtype), self.local[JOINTS])
-        return _cross(bone, np.broadcast_to(FORBIDDEN.astype(bone.dtype)[..., None], bone.shape))
+        return _LEAN_TORQUE.astype(self.points.dtype) @ self._hinges
 
     def _turn(self) -> np.ndarray:
         """By columns, [24, 3, 3, T]: from a change of a rotation vector to a rotation in the clip's axes."""
         turn = _exponential(self.omega, self.versine, self.third)
-        turn[1:] = np.einsum("jiet,ject->jict", turn[1:], self.above[1:, :3])
+        turn[1:] = np.einsum("jiet,ject->jict", turn[1:], self.world[_PARENTS[1:], :3])
         return turn
 
     def _shape_jacobian(self, V: np.ndarray, points: slice) -> np.ndarray:
         """[T, K', 3, S]: bones lengthen along the chain, points move on their joints."""
         frames, count, shapes = self.points.shape[-1], len(V), len(self.chain.bones_shape)
-        parent = self.above[1:, :3].reshape(JOINT_COUNT - 1, 3, -1)
+        parent = self.world[_PARENTS[1:], :3].reshape(JOINT_COUNT - 1, 3, -1)
         on_bone = np.matmul(np.swapaxes(self.chain.bones_shape[:, 1:], 0, 1), parent)
         weight = V[..., 3] @ _BELOW.T.astype(V.dtype)
         moved = (weight[:, 1:] @ on_bone.reshape(JOINT_COUNT - 1, -1)).reshape(count, shapes, 3, frames)
