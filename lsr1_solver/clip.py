@@ -19,7 +19,7 @@ from .clip_descent import Descent, descent
 from .clip_feet import contacts_of, with_points_in_place
 from .clip_motion import COMMON_RATE, ClipMotion, clip_axes, motion_of, read_clip, rough_height
 from .clip_problem import ClipProblem, clip_problem
-from .cuts import jump_cuts, stray_frames
+from .cuts import cuts_and_strays, jump_cuts
 from .errors import FitError
 from .fit_state import ClipFindings, FitState, FitStatus
 from .hypotheses import OUTLIER
@@ -135,9 +135,10 @@ def _prepared(view: PersonView, minimizer: Minimizer[MinimizerState], max_iterat
     rate, names = problem.frame_rate or COMMON_RATE, view.chain.landmarks
     shown = problem.keypoints.xy[:, problem.usable]
     height = rough_height(shown, view.confidence)
-    stray = stray_frames(shown, view.confidence, height, rate, names)
-    view = view.without(np.repeat(stray[:, None], len(names), axis=1))
-    cuts = jump_cuts(shown, view.confidence, height, rate, names)
+    cuts, stray = cuts_and_strays(shown, view.confidence, height, rate, names)
+    if stray.any():
+        view = view.without(np.repeat(stray[:, None], len(names), axis=1))
+        cuts = jump_cuts(shown, view.confidence, height, rate, names)
     swaps = side_swaps(shown, view.confidence, names, height, rate, cuts)
     exchanged = np.flatnonzero(swaps.swapped.any(axis=1))
     for order in np.unique(swaps.order[exchanged], axis=0):

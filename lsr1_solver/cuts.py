@@ -45,7 +45,7 @@ def jump_cuts(
     not finite where unknown; ``frame_rate`` hertz. With ``names`` [K] sides that the detector exchanges make
     no cut. Nor does a glitch of a few frames, after which the person goes on as before: see `stray_frames`.
     """
-    return _cuts_and_strays(xy, confidence, person_height, frame_rate, names)[0]
+    return cuts_and_strays(xy, confidence, person_height, frame_rate, names)[0]
 
 
 def stray_frames(
@@ -60,7 +60,7 @@ def stray_frames(
     The arguments are those of `jump_cuts`. A detector that takes something else for the person makes such
     frames; they say nothing of the person.
     """
-    return _cuts_and_strays(xy, confidence, person_height, frame_rate, names)[1]
+    return cuts_and_strays(xy, confidence, person_height, frame_rate, names)[1]
 
 
 def steady_height(person_height: np.ndarray, frame_rate: float) -> np.ndarray:
@@ -78,13 +78,14 @@ def _running_median(values: np.ndarray, frames: float) -> np.ndarray:
     return np.median(sliding_window_view(np.pad(values, half, mode="edge"), 2 * half + 1), axis=-1)
 
 
-def _cuts_and_strays(
+def cuts_and_strays(
     xy: np.ndarray,
     confidence: np.ndarray,
     person_height: np.ndarray,
     frame_rate: float,
-    names: Sequence[str | None],
+    names: Sequence[str | None] = (),
 ) -> tuple[np.ndarray, np.ndarray]:
+    """What `jump_cuts` and `stray_frames` say of one clip, [T] each."""
     height = steady_height(person_height, frame_rate)
     mirror = mirror_places(names, confidence.shape[1])
     seen = confidence > 0

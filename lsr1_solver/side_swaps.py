@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -78,7 +79,7 @@ def side_swaps(
     unsure = np.zeros(frames, dtype=bool)
     mirror = mirror_places(names, count)
     first = np.zeros(frames, dtype=bool) if cuts is None else cuts.astype(bool)
-    weights = _weights(names)
+    masks_of_groups, weights = _masks_and_weights(tuple(names))
     cost = _pair_costs(
         xy[..., 0] + 1j * xy[..., 1],
         confidence > 0,
@@ -88,9 +89,8 @@ def side_swaps(
         first,
     )
     price = np.full(frames, CHANGE)
-    for parts in GROUPS:
-        masks = np.array([[_names_part(name, part) for name in names] for part in parts], dtype=bool)
-        masks &= mirror != np.arange(count)
+    for masks in masks_of_groups:
+        masks = masks & (mirror != np.arange(count))
         states, weak = _states(cost, masks, weights, price, first, frame_rate)
         order = np.where(masks[states], mirror, order)
         unsure |= weak
@@ -102,13 +102,20 @@ def _names_part(name: str | None, parts: tuple[str, ...]) -> bool:
     return name is not None and any(part in name for part in parts)
 
 
-def _weights(names: Sequence[str | None]) -> np.ndarray:
-    """[K] how much each point counts: detectors err in neighbouring points together."""
+@lru_cache(maxsize=16)
+def _masks_and_weights(names: tuple[str | None, ...]) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
+    """Which points each part of a group has, [S, K] for each of GROUPS; and how much each point counts, [K]:
+    detectors err in neighbouring points together.
+    """
+    masks = tuple(
+        np.array([[_names_part(name, part) for name in names] for part in parts], dtype=bool)
+        for parts in GROUPS
+    )
     end, arm, face = (np.array([_names_part(name, part) for name in names]) for part in (ENDS, ARMS, FACE))
     weight = np.ones(len(names))
     for points, worth in ((end & arm, 2), (end & ~arm, 2), (face, 3)):
         weight[points] = worth / max(worth, points.sum())
-    return weight
+    return masks, weight
 
 
 def _pair_costs(
@@ -151,8 +158,13 @@ def _pair_costs(
 
 def _noise(off: np.ndarray) -> np.ndarray:
     """[K] the usual distance from a point's course, as one standard deviation."""
-    with np.errstate(all="ignore"):
-        usual = np.array([np.median(c[np.isfinite(c)]) if np.isfinite(c).any() else 0.0 for c in off.T])
+    finite = np.isfinite(off)
+    count = finite.sum(axis=0)
+    ordered = np.sort(np.where(finite, off, np.inf).T, axis=1)
+    # The medians: the mean of the two in the middle, which are one where their number is odd.
+    point = np.arange(len(count))
+    middle = (ordered[point, np.maximum(count - 1, 0) // 2] + ordered[point, count // 2]) / 2
+    usual = np.where(count > 0, middle, 0.0)
     return np.maximum(usual / 1.18, LEAST_NOISE)
 
 
