@@ -16,6 +16,7 @@ import numpy as np
 from mathutils import Matrix
 
 from ..lsr1_solver import SMPL_JOINT_NAMES, SMPL_PARENTS
+from .camera_path import carried_places
 from .keyframes import ensure_curves, key_bone, key_values
 from .rest_match import ANKLES, LEGS, alignment, ankle_height, leg_length, leg_vectors
 from .rig import Rig, nearest_axes, rig_of
@@ -64,16 +65,22 @@ class Transfer:
     legs: np.ndarray
     band: float
 
-    def channels(self, motion: SourceMotion) -> tuple[np.ndarray, np.ndarray]:
-        """The bones' own rotations [B, N, 3, 3] and the locations [B, 3] of the pelvis's bone."""
-        axes = self.world[:3, :3] / np.linalg.norm(self.world[:3, :3], axis=0)
-        posed = axes.T @ motion.turns[:, self.joints] @ self.rest
+    def channels(
+        self, motion: SourceMotion, carried: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The bones' own rotations [B, N, 3, 3] and the locations [B, 3] of the pelvis's bone; ``carried``
+        [B, 4, 4] are the target's matrices where something moves it as a whole.
+        """
+        world = np.broadcast_to(self.world if carried is None else carried, (len(motion.turns), 4, 4))
+        scaled = np.linalg.inv(world[:, :3, :3])
+        axes = scaled / np.linalg.norm(scaled, axis=2, keepdims=True)
+        posed = axes[:, None] @ motion.turns[:, self.joints] @ self.rest
         basis = np.empty_like(posed)
         for n, carrier in enumerate(self.carriers):
             above = self.above[n, :3, :3]
             before = above if carrier < 0 else posed[:, carrier] @ above
             basis[:, n] = np.swapaxes(before, -1, -2) @ posed[:, n]
-        inside = (self._pelvis(motion) - self.world[:3, 3]) @ np.linalg.inv(self.world[:3, :3]).T
+        inside = (scaled @ (self._pelvis(motion) - world[:, :3, 3])[..., None])[..., 0]
         return basis, (inside - self.above[0, :3, 3]) @ self.above[0, :3, :3]
 
     def _pelvis(self, motion: SourceMotion) -> np.ndarray:
@@ -221,6 +228,7 @@ def _without_scale(matrix: Matrix) -> np.ndarray:
 
 
 def key_transfer(
+    scene: bpy.types.Scene,
     target: bpy.types.Object,
     transfer: Transfer,
     motion: SourceMotion,
@@ -237,7 +245,7 @@ def key_transfer(
     keep_earlier_take(before)
     curves = ensure_curves(target, target.name)
     times = np.asarray(frames, dtype=float)
-    basis, location = transfer.channels(motion)
+    basis, location = transfer.channels(motion, carried_places(scene, target, times))
     for n, name in enumerate(transfer.bones):
         key_bone(curves, target.pose.bones[name], times, basis[:, n], location if n == 0 else None)
     start = times[:1]

@@ -123,7 +123,7 @@ class LSR1_OT_copy_motion(InSlices, bpy.types.Operator):
         # Its constraints would hide the keys.
         release(rig)
         transfer = transfer_between(source_of(context), rig, mapping, motion, table)
-        action = key_transfer(rig, transfer, motion, self._frames, table)
+        action = key_transfer(context.scene, rig, transfer, motion, self._frames, table)
         bones = (rig.pose.bones[name] for name in transfer.bones)
         pulled = [bone.name for bone in bones if any(not c.mute for c in bone.constraints)]
         words = f"{len(self._frames)} frames in {action.name}, legs {transfer.scale:.2f} times as long"

@@ -11,6 +11,8 @@ from lsr1_body_fit.addon.holding import lock, pin, pins_at
 from lsr1_body_fit.lsr1_solver import posed_joints
 from lsr1_body_fit.lsr1_solver.problem import PLACE
 
+from tests.blender.inside.addon.character_rigs import Figure, character
+from tests.blender.inside.addon.copies import choose, moving_body
 from tests.blender.inside.addon.rigs import bone_heads
 from tests.blender.inside.addon.test_clip import curves_of, fit_clip, off_the_keypoints, scene_of_walk
 from tests.blender.inside.addon.test_motion_files import BODY, in_blender, seen, walking, written
@@ -116,6 +118,27 @@ def test_an_imported_motion_is_where_the_file_has_it(
     assert bpy.ops.lsr1.import_motion(filepath=str(path)) == {"FINISHED"}
     expected = in_blender(np.asarray(posed_joints(BODY, walking())))
     assert np.abs(seen(armature, range(1, len(expected) + 1)) - expected).max() < 2e-3
+
+
+@pytest.mark.parametrize("carry", [by_parent, by_constraint, by_strip])
+def test_a_copy_is_what_live_shows_on_a_rig_that_is_carried(
+    carry: Callable[[bpy.types.Object], None],
+) -> None:
+    moving_body()
+    rig = character("Mixamo", Figure(arm_down=45), centimetres=True)
+    carry(rig)
+    choose(rig)
+    bpy.context.scene.frame_set(2)
+    assert bpy.ops.lsr1.copy_motion() == {"FINISHED"}
+    copied = []
+    for frame in (1, 2, 3):
+        bpy.context.scene.frame_set(frame)
+        copied.append([np.array(rig.matrix_world @ bone.matrix) for bone in rig.pose.bones])
+    assert bpy.ops.lsr1.follow_live() == {"FINISHED"}
+    for frame, wanted in zip((1, 2, 3), copied, strict=True):
+        bpy.context.scene.frame_set(frame)
+        live = [np.array(rig.matrix_world @ bone.matrix) for bone in rig.pose.bones]
+        assert np.abs(np.subtract(live, wanted)).max() < 2e-4
 
 
 def test_a_pin_follows_what_hangs_on_a_bone() -> None:
