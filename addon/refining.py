@@ -143,12 +143,13 @@ def narrowed(
     kept as the panel says, and what is locked stays. FitError where nothing is left.
     """
     sigma = _HINT if scene.lsr1.refine.edits == "HINT" else 0.0
-    problem = refit_problem(job.problem, job.edited, free=parts, frames=free > 0, sigma=sigma)
-    held = np.minimum(problem.firmness, free[:, None])
+    held = np.minimum(job.problem.firmness, free[:, None])
     held[locked_parts(armature, job.frames)] = 0.0
-    if not (held > 0).any():
+    problem = refit_problem(replace(job.problem, held=held), job.edited, free=parts, sigma=sigma)
+    changes = problem.firmness > 0
+    if not changes.any():
         raise FitError("All that may change is locked or was changed by hand: unlock bones, or choose more")
-    return replace(job, problem=replace(problem, held=held), changes=held > 0)
+    return replace(job, problem=problem, changes=changes)
 
 
 def freedom(scene: bpy.types.Scene, frames: np.ndarray) -> np.ndarray:

@@ -14,6 +14,7 @@ from lsr1_solver.problem import PARTS, PLACE, SHAPE
 from lsr1_solver.refine import LIMBS, edited_parts, refit_problem, with_parts
 from lsr1_solver.rotation import axis_angle_to_matrix, geodesic_angle, matrix_to_axis_angle
 from tests.shared import SHARED, needs_shared
+from tests.solver.moving_bodies import clip, motion
 from tests.solver.test_fitting import BODY, nearby, problem, random_poses
 
 CASE = SHARED / "cases" / "27_refit_keeps_edits"
@@ -111,6 +112,30 @@ def test_an_edit_as_a_hint_may_give_way() -> None:
         angle = geodesic_angle(local_rotations(state.pose), local_rotations(after))
         off.append(angle[0, SMPL_JOINT_NAMES.index("left_knee")])
     assert off[0] == 0 and 0 < off[1] < off[2]
+
+
+def kept_of_a_hint(rate: float, falloff: float) -> float:
+    """How much stays of an elbow's edit as a hint in the middle of a clip, if frames within ``falloff``
+    seconds may follow.
+    """
+    count, joint = int(rate) + 1, SMPL_JOINT_NAMES.index("left_elbow")
+    _, points = motion(count, rate=rate)
+    fitted = fit_pose(clip(points, rate=rate, noise=1.0)).pose
+    middle = count // 2
+    after = with_turned(fitted, middle, "left_elbow", [0.0, -0.5, 0.0])
+    edited = np.zeros((count, len(PARTS)), dtype=bool)
+    edited[middle, joint] = True
+    near = np.abs(np.arange(count) - middle) <= falloff * rate
+    asked = replace(clip(points, rate=rate, noise=1.0), fixed=frozenset({SHAPE}))
+    found = fit_pose(refit_problem(asked, edited, frames=near, sigma=0.02), initial=after).pose
+    left = geodesic_angle(local_rotations(found), local_rotations(after))[middle, joint]
+    return float(1 - left / 0.5)
+
+
+@pytest.mark.parametrize("falloff", [0.0, 0.05, 0.3])
+def test_a_hint_in_one_frame_keeps_most_of_its_edit_at_any_rate(falloff: float) -> None:
+    at_30, at_60 = (kept_of_a_hint(rate, falloff) for rate in (30.0, 60.0))
+    assert min(at_30, at_60) > 0.7 and abs(at_30 - at_60) < 0.08
 
 
 def test_what_was_held_goes_on_being_held() -> None:
