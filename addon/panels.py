@@ -10,6 +10,7 @@ from .keypoint_store import frame_count, has_keypoints
 from .operators.common import target
 from .operators.keypoints import outside
 from .people_list import LSR1_UL_people, draw_people
+from .rig_live import follows
 
 _LISTED = 8
 
@@ -224,7 +225,7 @@ class LSR1_PT_copy(_Panel, bpy.types.Panel):
         row.prop(held, "first", text="First")
         row.prop(held, "last", text="Last")
         layout.operator("lsr1.copy_motion", icon="ACTION")
-        if held.helper is None:
+        if not follows(rig):
             layout.operator("lsr1.follow_live", icon="LINKED")
         else:
             layout.operator("lsr1.stop_live", icon="UNLINKED")

@@ -49,6 +49,11 @@ def follow(
     target.lsr1_copy.helper = helper
 
 
+def follows(target: bpy.types.Object) -> bool:
+    """Whether a rig is set up to follow, even where the hidden armature has been deleted since."""
+    return bool(target.lsr1_copy.before)
+
+
 def release(target: bpy.types.Object) -> None:
     """Let a rig go: our constraints and the hidden armature are removed, its switches are as before."""
     held = target.lsr1_copy

@@ -7,7 +7,7 @@ import bpy
 
 from ...lsr1_solver import FitError
 from ..rig import body_of, is_rig
-from ..rig_live import follow, release
+from ..rig_live import follow, follows, release
 from ..rig_mapping import guess_mapping, mapping_of
 from ..rig_tables import table_of
 from ..rig_transfer import SourceMotion, join, key_transfer, sample_source, transfer_between
@@ -173,7 +173,7 @@ class LSR1_OT_stop_live(bpy.types.Operator):
     def poll(cls, context: bpy.types.Context) -> bool:
         """While a rig follows."""
         rig = context.scene.lsr1.copy_target
-        if rig is None or rig.lsr1_copy.helper is None:
+        if rig is None or not follows(rig):
             cls.poll_message_set("The rig follows nobody")
             return False
         return True

@@ -50,6 +50,18 @@ def test_live_is_what_is_baked_and_goes_without_a_trace(kind: str) -> None:
     assert left == [theirs]
 
 
+def test_a_rig_whose_hidden_armature_was_deleted_is_let_go() -> None:
+    moving_body()
+    rig = character("Mixamo", Figure())
+    choose(rig)
+    assert bpy.ops.lsr1.follow_live() == {"FINISHED"}
+    bpy.data.objects.remove(rig.lsr1_copy.helper)
+    assert bpy.ops.lsr1.stop_live() == {"FINISHED"}
+    assert not any(len(bone.constraints) for bone in rig.pose.bones)
+    with pytest.raises(RuntimeError, match="follows nobody"):
+        bpy.ops.lsr1.stop_live()
+
+
 def test_the_earlier_action_stays_and_the_scene_is_as_it_was() -> None:
     moving_body()
     rig = character("Mixamo", Figure())
