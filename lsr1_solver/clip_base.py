@@ -38,24 +38,26 @@ class KroneckerBase:
 
     def times(self, u: np.ndarray) -> np.ndarray:
         """``S u``: from whitened frequencies to frames. [1, n T + S] -> [1, n T + S]."""
-        spectrum, shape = self._split(u)
-        out = np.empty_like(spectrum)
-        low = self.lowest @ np.concatenate([spectrum[:, 0], shape])
-        out[:, 0] = low[: len(spectrum)]
+        whitened, shape = self._split(u)
+        out, spectrum = np.empty_like(u), np.empty_like(whitened)
+        y, moved = self._split(out)
+        low = self.lowest @ np.concatenate([whitened[:, 0], shape])
+        spectrum[:, 0], moved[:] = low[: len(y)], low[len(y) :]
         for first, last, factor in self.bands:
-            out[:, first:last] = factor @ spectrum[:, first:last]
-        return np.concatenate([inverse_cosine_transform(out).ravel(), low[len(spectrum) :]])[None]
+            np.matmul(factor, whitened[:, first:last], out=spectrum[:, first:last])
+        inverse_cosine_transform(spectrum, out=y)
+        return out
 
     def transposed_times(self, u: np.ndarray) -> np.ndarray:
         """``S^T u``: from frames to whitened frequencies."""
         y, shape = self._split(u)
-        spectrum = cosine_transform(y)
-        out = np.empty_like(spectrum)
+        out, spectrum = np.empty_like(u), cosine_transform(y)
+        whitened, moved = self._split(out)
         low = self.lowest.T @ np.concatenate([spectrum[:, 0], shape])
-        out[:, 0] = low[: len(y)]
+        whitened[:, 0], moved[:] = low[: len(y)], low[len(y) :]
         for first, last, factor in self.bands:
-            out[:, first:last] = factor.T @ spectrum[:, first:last]
-        return np.concatenate([out.ravel(), low[len(y) :]])[None]
+            np.matmul(factor.T, spectrum[:, first:last], out=whitened[:, first:last])
+        return out
 
     def _split(self, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         count = self.unknowns * self.frames
@@ -113,4 +115,6 @@ class Whitened:
 
     def outward(self, z: np.ndarray) -> np.ndarray:
         """The clip's own coordinates."""
-        return self.start + self.base.times(z)
+        out = self.base.times(z)
+        out += self.start
+        return out

@@ -97,6 +97,11 @@ class ClipChain:
         """Some frames alone."""
         return replace(self, root=self.root[..., index])
 
+    def first_points(self, count: int) -> ClipChain:
+        """The first keypoints alone."""
+        points_shape = np.ascontiguousarray(self.points_shape[:, :count])
+        return replace(self, points=self.points[:count], points_shape=points_shape)
+
     def _local(self, exponential: np.ndarray) -> np.ndarray:
         """``exp(x_j) centre_j`` by columns, [24, 3, 3, T]."""
         frames = exponential.shape[-1]

@@ -58,6 +58,8 @@ class ClipMotion:
     def with_piece(self, piece: ClipMotion, first: int, begin: int) -> ClipMotion:
         """This motion with a piece in it from ``first`` on, drawn in gradually up to ``begin``."""
         last, fresh = first + len(piece.pelvis), begin - first
+        if last - begin == len(self.pelvis):
+            return piece
         share = np.ones(last - first)
         share[:fresh] = np.linspace(0, 1, fresh + 2)[1:-1]
         merged = {}

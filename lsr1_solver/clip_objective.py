@@ -16,6 +16,7 @@ identity and the velocities are uncorrelated, so time couples each coordinate wi
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from typing import TypeVar
 
 import numpy as np
@@ -83,7 +84,7 @@ class ClipObjective:
         """The clip's energy [1] and gradient [1, n T + S]."""
         y, b = self.split(z)
         x, betas = self.parameters(z)
-        posed = self.chain.pose(x, betas)
+        posed = self._pulled.pose(x, betas)
         by_frame, force = self._forces(posed)
         limits = posed.limits()
         by_x, by_betas = posed.pull_back(force, self.limit_weight * limits / SOFTNESS)
@@ -97,18 +98,21 @@ class ClipObjective:
         by_b = self.shape_spread.T @ by_betas + self.shape_weight * b
         return np.array([whole]), self.join(by_y, by_b)
 
+    @cached_property
+    def _pulled(self) -> ClipChain:
+        """The chain of the points that something pulls at: not the feet's where nothing is anchored."""
+        return self.chain.first_points(len(self.lens.target)) if self.anchors is None else self.chain
+
     def _forces(self, posed: PosedClip) -> tuple[np.ndarray, np.ndarray]:
-        """What keypoints and anchors cost [T], and the gradient at the chain's points."""
+        """What keypoints and anchors cost [T], and the gradient at the points that are pulled."""
         count = len(self.lens.target)
-        energy, on_keypoints = self.lens.energy_and_force(posed.points[:count])
-        force = np.zeros_like(posed.points)
-        force[:count] = on_keypoints
+        energy, force = self.lens.energy_and_force(posed.points[:count])
         if self.spatial is not None:
             more, in_space = self.spatial.energy_and_force(posed.points[:count])
-            energy, force[:count] = energy + more, force[:count] + in_space
+            energy, force = energy + more, force + in_space
         if self.anchors is not None:
-            more, force[count:] = self.anchors.energy_and_force(posed.points[count:])
-            energy = energy + more
+            more, at_anchors = self.anchors.energy_and_force(posed.points[count:])
+            energy, force = energy + more, np.concatenate([force, at_anchors])
         return energy, force
 
     def _ties(self, y: np.ndarray) -> tuple[float, np.ndarray]:

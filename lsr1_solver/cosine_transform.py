@@ -29,15 +29,16 @@ def cosine_transform(y: np.ndarray) -> np.ndarray:
     """
     count = y.shape[-1]
     folded = np.concatenate([y[..., ::2], y[..., 1::2][..., ::-1]], axis=-1)
-    turned = np.fft.rfft(folded, axis=-1) * _twiddles(count, y.dtype == np.float32)
+    turned = np.fft.rfft(folded, axis=-1)
+    turned *= _twiddles(count, y.dtype == np.float32)
     out = np.empty_like(y)
     out[..., : count // 2 + 1] = turned.real
     out[..., count // 2 + 1 :] = -turned.imag[..., (count - 1) // 2 : 0 : -1]
     return out
 
 
-def inverse_cosine_transform(c: np.ndarray) -> np.ndarray:
-    """The inverse, and the transpose, of `cosine_transform`."""
+def inverse_cosine_transform(c: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+    """The inverse, and the transpose, of `cosine_transform`; into ``out``, if given."""
     count = c.shape[-1]
     half = count // 2 + 1
     turned = np.zeros((*c.shape[:-1], half), dtype=np.complex64 if c.dtype == np.float32 else np.complex128)
@@ -45,7 +46,7 @@ def inverse_cosine_transform(c: np.ndarray) -> np.ndarray:
     turned.imag[..., 1:] = -c[..., : count - half : -1] if count % 2 else -c[..., : half - 2 : -1]
     turned *= _inverse_twiddles(count, c.dtype == np.float32)
     folded = np.fft.irfft(turned, n=count, axis=-1)
-    out = np.empty_like(c)
+    out = np.empty_like(c) if out is None else out
     out[..., ::2] = folded[..., : (count + 1) // 2]
     out[..., 1::2] = folded[..., : (count - 1) // 2 : -1]
     return out
