@@ -32,9 +32,9 @@ from .rotation import axis_angle_to_matrix, matrix_to_axis_angle, rotation_betwe
 # Which of a limb's two bones change sides: the upper, the lower.
 FLIPS = MappingProxyType({"both": (True, True), "upper": (True, False), "lower": (False, True)})
 # A flip is a hint to the fit that follows, radians: it may correct the direction, hardly the side. In a clip
-# the frames on both sides pull it back, so it has to be firmer: at 0.1 a stretch of frames leaves its pixels,
-# at 0.02 only its two ends do; and a single frame is locked.
-FLIP_SIGMA, CLIP_FLIP_SIGMA = 0.1, 0.02
+# flipped frames are locked: hints at both ends of a range are pulled off their pixels by the frames beside
+# them, by 19 to 36 of a picture 1280 wide at a sigma of 0.02.
+FLIP_SIGMA = 0.1
 # So that the trunk does not bend back: with a hint of 0.1 at the pelvis alone 0 to 18 % of random poses that
 # lean by 15 to 45 degrees stayed flipped, with this one of pelvis and spine all did.
 TORSO_SIGMA = 0.02
@@ -92,9 +92,8 @@ def flip_problem(
 
     ``frames`` [B] (booleans; None for all) says where the limb is flipped. The flipped bones, of the torso
     pelvis and spine, are hints with a standard deviation of ``sigma`` radians (0 locks them; None is
-    FLIP_SIGMA, of a clip CLIP_FLIP_SIGMA, of one frame of a clip 0, of the torso at most TORSO_SIGMA), the
-    prior of the rest is conditioned on them; what the problem holds exactly it holds at the pose that is
-    returned. Raises FitError as ``flip_limb`` does.
+    FLIP_SIGMA, of the torso TORSO_SIGMA, in a clip 0), the prior of the rest is conditioned on them; what the
+    problem holds exactly it holds at the pose that is returned. Raises FitError as ``flip_limb`` does.
     """
     rows = np.arange(len(pose)) if frames is None else np.flatnonzero(frames)
     flipped = flip_limb(problem.body, pose.frames(rows), limb, bones=bones, prior=problem.prior)
@@ -105,15 +104,9 @@ def flip_problem(
         edited[rows, joint] = True
     start = replace(pose, global_orient=orient, body_pose=body_pose)
     if sigma is None:
-        sigma = min(_firmness(problem, len(rows)), TORSO_SIGMA if limb == _TORSO else np.inf)
+        tied = problem.frame_rate is not None and problem.weights.temporal > 0 and len(problem.keypoints) > 1
+        sigma = 0.0 if tied else TORSO_SIGMA if limb == _TORSO else FLIP_SIGMA
     return refit_problem(problem, edited, sigma=sigma), start
-
-
-def _firmness(problem: FitProblem, count: int) -> float:
-    """The standard deviation of the hint that so many flipped frames are, radians."""
-    if problem.frame_rate is None or problem.weights.temporal == 0 or len(problem.keypoints) == 1:
-        return FLIP_SIGMA
-    return CLIP_FLIP_SIGMA if count > 1 else 0.0
 
 
 def turned_joints(limb: str) -> tuple[int, ...]:
@@ -159,17 +152,25 @@ def _turn_limb(
     swing = rotation_between(places[:, middle] - places[:, base], upper)
     axis = upper / np.linalg.norm(upper, axis=-1, keepdims=True)
     bone = np.swapaxes(G[:, base], -1, -2) @ (places[:, tip] - places[:, middle])[..., None]
-    best, trial, chosen = np.full(len(rotations), np.inf), rotations.copy(), rotations.copy()
-    for angle in np.linspace(0, 2 * np.pi, TWISTS, endpoint=False):
-        G_base = axis_angle_to_matrix(angle * axis) @ swing @ G[:, base]
+
+    def turned(angle: np.ndarray) -> np.ndarray:
+        """The limb turned by angles [B] about its first bone."""
+        trial = rotations.copy()
+        G_base = axis_angle_to_matrix(angle[:, None] * axis) @ swing @ G[:, base]
         trial[:, base] = np.swapaxes(G[:, SMPL_PARENTS[base]], -1, -2) @ G_base
         # The middle joint turns as little as points the lower bone to where it shall go.
         wanted = np.swapaxes(G_base, -1, -2) @ (new_tip - new_middle)[..., None]
         trial[:, middle] = rotation_between(bone[..., 0], wanted[..., 0]) @ rotations[:, middle]
-        cost = _improbability(trial, prior)
-        chosen[cost < best] = trial[cost < best]
-        best = np.minimum(cost, best)
-    rotations[:] = chosen
+        return trial
+
+    step = 2 * np.pi / TWISTS
+    every = np.full(len(rotations), step)
+    cost = np.stack([_improbability(turned(index * every), prior) for index in range(TWISTS)])
+    best, rows = cost.argmin(axis=0), np.arange(len(rotations))
+    before, least, after = (cost[(best + way) % TWISTS, rows] for way in (-1, 0, 1))
+    # The least of the parabola through three of them: from frame to frame whole steps would be seen.
+    off = 0.5 * (before - after) / np.maximum(before - 2 * least + after, 1e-9)
+    rotations[:] = turned((best + np.clip(off, -0.5, 0.5)) * step)
 
 
 def _improbability(rotations: np.ndarray, prior: PosePrior) -> np.ndarray:

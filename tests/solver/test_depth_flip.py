@@ -22,8 +22,9 @@ from lsr1_solver.depth_flip import FLIPS, _twin, flip_limb, flip_problem, flippe
 from lsr1_solver.limits import ALLOWED, BONES, FORBIDDEN, JOINTS
 from lsr1_solver.problem import PARTS
 from lsr1_solver.refine import LIMBS
-from lsr1_solver.rotation import axis_angle_to_matrix, matrix_to_axis_angle
+from lsr1_solver.rotation import axis_angle_to_matrix, geodesic_angle, matrix_to_axis_angle
 from tests.shared import SHARED, needs_shared
+from tests.solver import moving_bodies
 from tests.solver.test_fitting import BODY, CAMERA, problem, random_poses
 
 TWO_BONES = [limb for limb in LIMBS if limb != "torso"]
@@ -160,6 +161,30 @@ def test_one_frame_of_a_clip_stays_flipped_among_its_neighbours() -> None:
     assert np.abs(old).min() > 0.1
     np.testing.assert_allclose(new, wanted, atol=0.01)
     assert np.abs(after.body_pose - start.body_pose)[[6, 8]].max() > 0.01  # its neighbours follow
+
+
+@pytest.mark.parametrize("rate", [30.0, 60.0])
+def test_a_flipped_range_stays_on_its_pixels_to_both_ends_and_moves_smoothly(rate: float) -> None:
+    limb, count = "left_arm", int(2 * rate)
+    _, points = moving_bodies.motion(count, rate=rate)
+    clip = moving_bodies.clip(points, rate=rate, noise=1.5)
+    fitted = fit_pose(clip).pose
+    inside = np.abs(np.arange(count) - count / 2) < 0.3 * rate
+    may_change = inside[:, None] & np.isin(PARTS, LIMBS[limb])
+    held = replace(clip, held=np.where(may_change, np.inf, 0.0))
+    flipped, start = flip_problem(held, fitted, limb, frames=inside)
+    after = fit_pose(flipped, initial=start).pose
+    joints = list(flipped_joints(limb, "both"))
+    before, then = (
+        project(moving_bodies.CAMERA, posed_joints(BODY, of))[inside][:, joints] for of in (fitted, after)
+    )
+    assert np.linalg.norm(then - before, axis=-1).max() < 2.0
+    old, new = (depths(posed_joints(BODY, of), limb)[inside] for of in (fitted, after))
+    assert np.all(np.sign(new) == -np.sign(old))
+    rotations = local_rotations(after)[inside][:, joints[0]]
+    steps = np.degrees(geodesic_angle(rotations[1:], rotations[:-1]))
+    # In steps of TWISTS one frame turned by 10 degrees and the next hardly.
+    assert np.abs(np.diff(steps)).max() < 2.0
 
 
 @pytest.mark.parametrize(("limb", "bones"), [("tail", "both"), ("left_arm", "middle"), ("torso", "upper")])
