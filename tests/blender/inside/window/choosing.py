@@ -12,6 +12,7 @@ from hands import (
     HOVER,
     REDRAW,
     ZIP,
+    addon_part,
     bones,
     drive,
     key,
@@ -20,6 +21,7 @@ from hands import (
     open_sample,
     picture,
     press,
+    running,
     scroll_to_end,
     until_idle,
     view,
@@ -29,8 +31,7 @@ from install import install
 
 def held() -> bpy.types.PropertyGroup:
     """What the body keeps to choose from."""
-    body = next(thing for thing in bpy.data.objects if thing.type == "ARMATURE")
-    return body.lsr1_body.solutions
+    return body().lsr1_body.solutions
 
 
 def click_again(x: int, y: int) -> Iterator[float]:
@@ -96,6 +97,49 @@ def walked() -> Iterator[float]:
     assert bones() == before, "one undo does not bring the fit back"
 
 
+def stopped() -> Iterator[float]:
+    """Esc during a search leaves pose, keys, action and what was kept as they were, and no undo step."""
+    scene, armature = bpy.context.scene, body()
+    for bone in armature.pose.bones:
+        bone.keyframe_insert("rotation_quaternion")
+    bpy.ops.ed.undo_push(message="Keys")
+    scene.lsr1.refine.falloff = 33
+    bpy.ops.ed.undo_push(message="Another falloff")
+    before, action, there, kept = bones(), armature.animation_data.action.name, keys(), held().key
+    # As slow as on a slow computer: each step of the search is a slice of its own, and the first one, too.
+    searching = addon_part("operators.solutions").LSR1_OT_other_solutions
+    searching.patience, searching.time_slice = 0.0, 0.0
+    yield from found("lsr1.other_solutions")
+    assert running(), "the search was over before it could be stopped"
+    picture("choosing_searching")
+    yield from key("ESC")
+    assert not running()
+    armature = body()
+    assert bones() == before and keys() == there and held().key == kept
+    assert armature.animation_data.action.name == action and len(bpy.data.actions) == 1
+    yield REDRAW
+    assert bones() == before
+    picture("choosing_stopped")
+    yield from key("Z", ctrl=True)
+    assert bpy.context.scene.lsr1.refine.falloff != 33, "the search that was stopped is an undo step"
+    assert bones() == before and keys() == there
+    # It can be asked for again, and runs to its end.
+    yield from found("lsr1.other_solutions")
+    yield from until_idle()
+    assert bones() != before and held().shown > 0
+
+
+def body() -> bpy.types.Object:
+    """The body."""
+    return next(thing for thing in bpy.data.objects if thing.type == "ARMATURE")
+
+
+def keys() -> list[tuple[float, ...]]:
+    """Every key of the body's action."""
+    curves = addon_part("keyframes").ensure_curves(body(), body().name)
+    return [(*point.co, *point.handle_left) for curve in curves for point in curve.keyframe_points]
+
+
 def found(operator: str) -> Generator[float, None, tuple[int, int]]:
     """Press a button once the sidebar has come to rest. Returns its place."""
     for _ in range(2):
@@ -106,7 +150,7 @@ def found(operator: str) -> Generator[float, None, tuple[int, int]]:
 
 
 def steps() -> Iterator[float]:
-    for step in (prepared, flipped, walked):
+    for step in (prepared, flipped, walked, stopped):
         print(step.__name__, flush=True)
         yield from step()
 
