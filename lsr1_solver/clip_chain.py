@@ -208,10 +208,13 @@ class PosedClip:
         frames, count, rows = directions.shape[:3]
         V = self.V[points].reshape(count, JOINT_COUNT, 4)
         by_shape = directions @ self._shape_jacobian(V, points)
-        return self.pose_jacobian(directions, points), by_shape.reshape(frames, count * rows, -1)
+        by_moving, moving = self.pose_jacobian(directions, points)
+        by_x = np.zeros((frames, count * rows, ROTATION_SIZE + 3), dtype=directions.dtype)
+        by_x[..., moving] = by_moving
+        return by_x, by_shape.reshape(frames, count * rows, -1)
 
-    def pose_jacobian(self, directions: np.ndarray, points: slice) -> np.ndarray:
-        """`row_jacobian` by x alone, [T, K' R, 75]."""
+    def pose_jacobian(self, directions: np.ndarray, points: slice) -> tuple[np.ndarray, np.ndarray]:
+        """`row_jacobian` by the numbers of x that move the keypoints, [T, K' R, M]; which these are, [M]."""
         frames, count, rows = directions.shape[:3]
         V = self.V[points].reshape(count, JOINT_COUNT, 4)
         keypoint, joint = np.nonzero(np.abs(V).sum(axis=2) @ _BELOW.T)
@@ -221,14 +224,17 @@ class PosedClip:
         arm -= weight[:, None, None] * self.world[joint, 3]
         turn = self._turn()[joint]
         across = np.ascontiguousarray(np.moveaxis(directions, 0, -1))
-        by_x = np.zeros((frames, count, rows, ROTATION_SIZE + 3), dtype=directions.dtype)
+        moving, place = np.unique(joint, return_inverse=True)
+        by_x = np.zeros((frames, count, rows, 3 * len(moving) + 3), dtype=directions.dtype)
         for row in range(rows):
             lever = _cross(arm, across[keypoint, row])
             turned = np.einsum("pict,pct->pit", turn, lever)
             for i in range(3):
-                by_x[:, keypoint, row, 3 * joint + i] = turned[:, i].T
-        by_x[..., PELVIS] = directions
-        return by_x.reshape(frames, count * rows, -1)
+                by_x[:, keypoint, row, 3 * place + i] = turned[:, i].T
+        by_x[..., -3:] = directions
+        numbers = (3 * moving[:, None] + np.arange(3)).ravel()
+        numbers = np.concatenate([numbers, np.arange(PELVIS.start, PELVIS.stop)])
+        return by_x.reshape(frames, count * rows, -1), numbers
 
     def limit_rows(self) -> np.ndarray:
         """The Jacobian of the hinges' leans by x where they bend the wrong way, [T, L, 75]."""
