@@ -41,6 +41,17 @@ def image_size(text: str) -> tuple[int, int]:
     return int(width), int(height)
 
 
+def hertz(text: str) -> float:
+    """``29.97`` as a number of hertz."""
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = 0.0
+    if not (0 < rate < np.inf):
+        raise argparse.ArgumentTypeError(f"{text!r} is no frame rate: write frames a second, such as 29.97")
+    return rate
+
+
 class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one line, without the usage before it: ``--help`` shows that."""
 
@@ -87,7 +98,7 @@ def _add_fit_options(command: argparse.ArgumentParser) -> None:
     lens.add_argument("--focal", type=float, metavar="PIXELS", help="focal length in pixels")
     add("--body", type=Path, help="an SMPL file, .pkl or .npz (default: the open body)")
     add("--minimizer", choices=list(MINIMIZERS), default="lsr1", help="the optimizer (default: lsr1)")
-    add("--frame-rate", type=float, metavar="FPS", help="of the clip (default: the movie's, or 30)")
+    add("--frame-rate", type=hertz, metavar="FPS", help="of the clip (default: the movie's, or 30)")
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -93,6 +93,8 @@ def test_bad_input_is_one_line_and_leaves_nothing(
         (["--minimizer", "newton"], "choose from"),
         (["--lens", "35", "--focal", "1000"], "--lens"),
         (["--lens", "wide"], "wide"),
+        (["--frame-rate", "0"], "frames a second"),
+        (["--frame-rate", "nan"], "frames a second"),
         (["--speed", "9"], "--speed"),
     ],
 )
