@@ -22,6 +22,8 @@ from .timing import exact_rate
 
 # A scene frame and its picture, or None where one had to be passed over on the way.
 Frame = tuple[int, np.ndarray] | None
+# Bytes of pictures that wait for their turn where a clip is looked at from its end.
+_HELD = 2**29
 # A movie's frame comes late where it is so much of a frame later than its time.
 _LATE = 0.01
 _LONGEST = 2.0  # seconds that a frame may last
@@ -59,6 +61,17 @@ class ShownPicture:
         """
         for found in self._read(self.number_at(first), self.number_at(last)):
             yield None if found is None else (found[0] - self.first_number + self.first, found[1])
+
+    def frames_back(self, first: int, last: int) -> Iterator[Frame]:
+        """As ``frames``, from the last to the first. Movies are read forwards alone: so some at a time."""
+        width, height = self.size
+        count = max(1, _HELD // (3 * width * height))
+        for end in range(last, first - 1, -count):
+            held: list[tuple[int, np.ndarray]] = []
+            for found in self.frames(max(first, end - count + 1), end):
+                held += [] if found is None else [found]
+                yield None
+            yield from reversed(held)
 
 
 def shown_picture(scene: bpy.types.Scene) -> ShownPicture:

@@ -60,12 +60,10 @@ class Detecting(InSlices):
     _first: int
     _last: int
     _around: Box | None = None
-    _frames: Iterator[Frame]
     _image: np.ndarray
-    _people: Iterator[list[Keypoints2D]]
-    _found: list[list[Keypoints2D]]
-    _numbers: list[int]
-    _kept: str
+    _steps: Iterator[None]
+    # The people in each scene frame that was looked at.
+    _found: dict[int, list[Keypoints2D]]
 
     def begin(self, context: bpy.types.Context) -> None:
         """Open the picture and load the detector."""
@@ -73,17 +71,27 @@ class Detecting(InSlices):
         self._picture = shown_picture(scene)
         self._first, self._last = self.chosen_frames(scene, self._picture)
         check_room(scene, self._picture, self._first, self._last, alone=self._around is not None)
-        detector = _detector(context)
-        self._frames = self._picture.frames(self._first, self._last)
-        rate = self._picture.frame_rate or _ASSUMED_RATE
-        self._people = detector.track(self._images(), frame_rate=rate, box=self._around)
-        self._found, self._numbers = [], []
+        self._found, self._steps = {}, self._look(_detector(context))
         scene.lsr1.detection.progress, scene.lsr1.detection.progress_text = 0.0, "Reading"
         scene.lsr1.clip.progress_text = ""
 
     def chosen_frames(self, scene: bpy.types.Scene, picture: ShownPicture) -> tuple[int, int]:
         """The scene frames to look at."""
         return wanted_frames(scene, picture)
+
+    def ways(self) -> Iterator[Iterator[Frame]]:
+        """The ways through the frames, each a clip of its own to the detector."""
+        yield self._picture.frames(self._first, self._last)
+
+    def _look(self, detector: Detector) -> Iterator[None]:
+        rate = self._picture.frame_rate or _ASSUMED_RATE
+        for frames in self.ways():
+            people = detector.track(self._images(), frame_rate=rate, box=self._around)
+            for frame in frames:
+                if frame is not None:
+                    number, self._image = frame
+                    self._found.setdefault(number, next(people))
+                yield
 
     def _images(self) -> Iterator[np.ndarray]:
         while True:
@@ -92,22 +100,15 @@ class Detecting(InSlices):
     def step(self, context: bpy.types.Context) -> bool:
         """One frame more; False after the last."""
         end = object()
-        frame = next(self._frames, end)
-        if frame is end:
-            return False
-        if isinstance(frame, tuple):
-            number, self._image = frame
-            self._numbers.append(number)
-            self._found.append(next(self._people))
-        return True
+        return next(self._steps, end) is not end
 
     def show(self, context: bpy.types.Context) -> None:
         """How far it is."""
         detection, wanted = context.scene.lsr1.detection, self._last - self._first + 1
-        if self._numbers:
-            done = self._numbers[-1] - self._first + 1
+        if self._found:
+            done, latest = len(self._found), next(reversed(self._found.values()))
             detection.progress = done / wanted
-            detection.progress_text = f"Frame {done} of {wanted}, {_people(len(self._found[-1]))}"
+            detection.progress_text = f"Frame {done} of {wanted}, {_people(len(latest))}"
         context.workspace.status_text_set(
             f"{self.bl_label}: {detection.progress_text}    Esc: bring everything back"
         )
@@ -115,14 +116,15 @@ class Detecting(InSlices):
     def finish(self, context: bpy.types.Context) -> None:
         """Give the scene the people as tracks."""
         context.scene.lsr1.detection.progress_text = ""
-        if not self._numbers:
+        if not self._found:
             raise FitError("No frame could be read: the clip is shorter than Blender says")
-        people = people_of_clip(self._found, np.array(self._numbers))
+        numbers = sorted(self._found)
+        people = people_of_clip([self._found[number] for number in numbers], np.array(numbers))
         by_hand = keep_detection(context.scene, self._picture, people, alone=self._around is not None)
         where = ""
         if self._picture.moves:
             seen = int(people[0].present.sum())
-            where = f" at frames {self._numbers[0]} to {self._numbers[-1]}, the first in {seen} of them"
+            where = f" at frames {numbers[0]} to {numbers[-1]}, the first in {seen} of them"
         kept = f"; {by_hand} points placed by hand stay" if by_hand else ""
         self.report({"INFO"}, f"{_people(len(people))}{where}{kept}")
 

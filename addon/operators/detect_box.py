@@ -1,13 +1,15 @@
 """Detect in Box: one person, around whom a box is dragged in the camera view."""
 # ruff: noqa: N801, RUF012 - Blender's way of naming and describing classes
 
+from collections.abc import Iterator
+
 import bpy
 import numpy as np
 from bpy.props import FloatVectorProperty
 
 from ...lsr1_solver import FitError
 from ..box_overlay import DrawnBox
-from ..shown_picture import ShownPicture, shown_picture
+from ..shown_picture import Frame, ShownPicture, shown_picture
 from .common import told
 from .detect import Detecting, can_detect, wanted_frames
 from .over_picture import PASSED_ON, OverPicture
@@ -20,8 +22,8 @@ _DRAG = (
 
 
 class LSR1_OT_detect_in_box(Detecting, OverPicture, bpy.types.Operator):
-    """Drag a box around one person in the camera view: that person is detected, and in a clip followed from \
-this frame on. Other tracks stay. Esc cancels"""
+    """Drag a box around one person in the camera view: that person is detected, and in a clip followed \
+both ways from this frame. Other tracks stay. Esc cancels"""
 
     bl_idname = "lsr1.detect_in_box"
     bl_label = "Detect in Box"
@@ -34,6 +36,8 @@ this frame on. Other tracks stay. Esc cancels"""
         options={"HIDDEN", "SKIP_SAVE"},
     )
 
+    # The scene frame in which it was drawn.
+    _drawn_at: int
     # While it is dragged.
     _drawn: DrawnBox | None = None
 
@@ -43,22 +47,28 @@ this frame on. Other tracks stay. Esc cancels"""
         return can_detect(cls, context)
 
     def chosen_frames(self, scene: bpy.types.Scene, picture: ShownPicture) -> tuple[int, int]:
-        """From the frame in which the box was drawn on."""
+        """Those that the panel asks for, and in a clip the one in which the box was drawn."""
         if not picture.moves:
             return picture.first, picture.last
-        if not picture.first <= scene.frame_current <= picture.last:
+        now = scene.frame_current
+        if not picture.first <= now <= picture.last:
             raise FitError(
                 f"The clip is at frames {picture.first} to {picture.last}: go to one of them for the box"
             )
-        if scene.lsr1.detection.frames == "FRAME":
-            return scene.frame_current, scene.frame_current
-        return scene.frame_current, max(wanted_frames(scene, picture)[1], scene.frame_current)
+        first, last = wanted_frames(scene, picture)
+        return min(first, now), max(last, now)
+
+    def ways(self) -> Iterator[Iterator[Frame]]:
+        """From the frame in which the box was drawn on, and then back from there."""
+        yield self._picture.frames(self._drawn_at, self._last)
+        if self._first < self._drawn_at and self._found:
+            yield self._picture.frames_back(self._first, self._drawn_at)
 
     def begin(self, context: bpy.types.Context) -> None:
         """As always, around the box."""
         if not any(self.box):
             raise FitError("There is no box: give left, top, right and bottom in pixels of the picture")
-        self._around = tuple(self.box)
+        self._around, self._drawn_at = tuple(self.box), context.scene.frame_current
         super().begin(context)
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
