@@ -110,7 +110,7 @@ def fit_clip(
     parts = [part for part in parts if view.problem.fitted_frames[part.frames].any()]
     motion, iteration = clip.reading, 0
     begin = None if initial is None else motion_of(view, initial)
-    yield clip.state(begin or motion, 0, FitStatus.RUNNING)
+    yield (state := clip.state(begin or motion, 0, FitStatus.RUNNING))
     for again in range(min(len(parts), 2)):
         shapes = []
         for part in parts:
@@ -119,12 +119,14 @@ def fit_clip(
             for solved in _solve(clip, part, begin, shape):
                 motion = before.with_piece(solved, part.first, part.begin)
                 iteration += 1
-                yield clip.state(motion, iteration, FitStatus.RUNNING)
+                yield (state := clip.state(motion, iteration, FitStatus.RUNNING))
             shapes.append(motion.betas)
         # Again with the shape that the pieces have in common.
         lengths = [part.last - part.begin for part in parts]
         motion = begin = replace(motion, betas=np.average(shapes, axis=0, weights=lengths))
-    return clip.state(motion, iteration, FitStatus.CONVERGED)
+    if len(parts) != 1:
+        state = clip.state(motion, iteration, FitStatus.CONVERGED)
+    return replace(state, status=FitStatus.CONVERGED)
 
 
 def _prepared(view: PersonView, minimizer: Minimizer[MinimizerState], max_iterations: int) -> _Clip:

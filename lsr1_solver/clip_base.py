@@ -21,6 +21,8 @@ from .cosine_transform import cosine_transform, inverse_cosine_transform
 SAMPLED_FRAMES = 32
 # Frequencies share a factor as long as the temporal term's weight grows by less than this.
 BAND_GROWTH = 8.0
+# Rows of a triangle that is not halved any more.
+SMALL = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,18 +79,34 @@ def kronecker_base(objective: ClipObjective, z: np.ndarray) -> KroneckerBase:
     low[n:, n:] *= frames
     low[np.arange(n, len(low)), np.arange(n, len(low))] += objective.shape_weight
     stiffness = 2 - 2 * np.cos(np.pi * np.arange(frames) / frames)
-    bands = []
-    for first, last in _bands(frames):
-        at = stiffness[first:last].mean()
-        tied = at * objective.temporal.velocity + at**2 * objective.temporal.acceleration
-        bands.append((first, last, _factor(H[:n, :n] + np.diag(tied)).astype(z.dtype)))
-    return KroneckerBase(n, frames, _factor(low).astype(z.dtype), tuple(bands))
+    bands = _bands(frames)
+    at = np.array([stiffness[first:last].mean() for first, last in bands])[:, None]
+    tied = at * objective.temporal.velocity + at**2 * objective.temporal.acceleration
+    own = np.broadcast_to(H[:n, :n], (len(bands), n, n)).copy()
+    own[:, np.arange(n), np.arange(n)] += tied
+    factors = _factors(own).astype(z.dtype)
+    banded = tuple((*band, factor) for band, factor in zip(bands, factors, strict=True))
+    return KroneckerBase(n, frames, _factors(low).astype(z.dtype), banded)
 
 
-def _factor(H: np.ndarray) -> np.ndarray:
-    """``S`` with ``S S^T = H^-1``."""
-    ridge = 1e-6 * np.trace(H) / len(H) * np.eye(len(H))
-    return np.linalg.inv(np.linalg.cholesky(H + ridge)).T
+def _factors(H: np.ndarray) -> np.ndarray:
+    """``S`` with ``S S^T = H^-1`` of each matrix [..., n, n]."""
+    n = H.shape[-1]
+    ridge = 1e-6 * np.trace(H, axis1=-2, axis2=-1) / n
+    return np.swapaxes(_lower_inverses(np.linalg.cholesky(H + ridge[..., None, None] * np.eye(n))), -1, -2)
+
+
+def _lower_inverses(L: np.ndarray) -> np.ndarray:
+    """The inverses of lower triangles [..., n, n], by halves: a third of the time of a general inverse."""
+    n = L.shape[-1]
+    if n <= SMALL:
+        return np.linalg.inv(L)
+    head, tail = slice(None, n // 2), slice(n // 2, None)
+    out = np.zeros_like(L)
+    out[..., head, head] = _lower_inverses(L[..., head, head])
+    out[..., tail, tail] = _lower_inverses(L[..., tail, tail])
+    out[..., tail, head] = -out[..., tail, tail] @ (L[..., tail, head] @ out[..., head, head])
+    return out
 
 
 def _bands(frames: int) -> list[tuple[int, int]]:
