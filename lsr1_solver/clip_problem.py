@@ -210,7 +210,7 @@ def _coordinates(
     basis = np.zeros((len(into), len(free)))
     basis[free] = L @ Q
     inward = Q.T @ inward
-    bent = np.einsum("ij,jk,ik->i", inward, motion.acceleration[np.ix_(free, free)], inward)
+    bent = np.sum((inward @ motion.acceleration[np.ix_(free, free)]) * inward, axis=1)
     return basis, variance, bent
 
 
