@@ -38,7 +38,7 @@ from .takes import (
     write_contacts,
     write_motion,
 )
-from .timing import clip_rate, nearest_row, set_scene_rate
+from .timing import clip_rate, go_to_frame, nearest_row, set_scene_rate
 
 
 class TakeInProgress:
@@ -90,7 +90,7 @@ class TakeInProgress:
         if not job.keep_shape:
             set_shape(context, armature, np.asarray(state.pose.betas)[0])
         to_world = job.path.on(armature)
-        row = nearest_row(job.frames, scene.frame_current) or 0
+        row = nearest_row(job.frames, scene.frame_current_final) or 0
         show_pose(armature, state.pose, frame=row, to_world=to_world[row] if to_world.ndim == 3 else to_world)
         curves, fitted = clear_take(armature), state.fitted
         write_motion(
@@ -114,7 +114,7 @@ class TakeInProgress:
         if keys is not None and corrective_name(0) in keys.key_blocks:
             self._begin(keys, f"{job.name} Shape")
             key_shape(mesh, state.pose, job.frames.tolist())
-        scene.frame_set(scene.frame_current, subframe=scene.frame_subframe)
+        go_to_frame(scene, scene.frame_current_final)
         return quality
 
     def in_words(self, state: FitState, quality: ClipQuality) -> str:

@@ -98,10 +98,10 @@ def scene_fit(context: bpy.types.Context, armature: bpy.types.Object) -> SceneFi
     FitError where something is missing: keypoints, a camera, six usable points, the right picture size.
     """
     scene, settings = context.scene, context.scene.lsr1.settings
-    keypoints = keypoints_at(scene, scene.frame_current)
+    keypoints = keypoints_at(scene, scene.frame_current_final)
     view = picture_view(context)
     rig = rig_of(armature)
-    frame, to_world = np.array([float(scene.frame_current)]), np.array(view.to_world)
+    frame, to_world = np.array([scene.frame_current_final]), np.array(view.to_world)
     pins = pins_at(scene, armature, frame, to_world)
     problem = FitProblem(rig.body, view.camera, square_keypoints(view, keypoints), pins=pins)
     start = read_pose(armature, betas=shown_betas(armature), to_world=view.to_world)
@@ -156,13 +156,13 @@ def accept(context: bpy.types.Context, job: SceneFit, state: FitState) -> str:
     set_shape(context, armature, np.asarray(state.pose.betas)[0])
     show_pose(armature, state.pose, to_world=job.view.to_world)
     job.locked.show(armature)
-    frame = np.array([scene.frame_current], dtype=float)
+    frame = np.array([scene.frame_current_final])
     if scene.lsr1.settings.insert_key:
         channels = motion_channels(armature, state.pose, job.view.to_world)
         insert_channels(armature, job.locked.keep(armature, channels), frame)
         mesh = mesh_of(armature)
         if mesh is not None:
-            key_shape(mesh, state.pose, [scene.frame_current])
+            key_shape(mesh, state.pose, frame.tolist())
     remember(armature, frame, read_bones(armature, frame, frame[0]))
     result = scene.lsr1.result
     errors = _picture_error(job, state)

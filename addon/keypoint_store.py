@@ -85,13 +85,13 @@ def frame_count(scene: bpy.types.Scene) -> int:
     return len(held[_CONFIDENCE]) // (held.names.count("\n") + 1)
 
 
-def row_at(scene: bpy.types.Scene, frame: int) -> int | None:
+def row_at(scene: bpy.types.Scene, frame: float) -> int | None:
     """Which row of the keypoints a scene frame shows; a still's are there in every frame."""
     count = frame_count(scene)
     return 0 if count == 1 else nearest_row(row_frames(scene, count), frame)
 
 
-def points_at(scene: bpy.types.Scene, frame: int) -> tuple[np.ndarray, np.ndarray] | None:
+def points_at(scene: bpy.types.Scene, frame: float) -> tuple[np.ndarray, np.ndarray] | None:
     """Keypoints [K, 2] in pixels and confidences [K] of a scene frame, or None."""
     row = row_at(scene, frame)
     if row is None:
@@ -101,7 +101,7 @@ def points_at(scene: bpy.types.Scene, frame: int) -> tuple[np.ndarray, np.ndarra
     return xy[row], np.array(held[_CONFIDENCE]).reshape(len(xy), -1)[row]
 
 
-def keypoints_at(scene: bpy.types.Scene, frame: int) -> Keypoints2D:
+def keypoints_at(scene: bpy.types.Scene, frame: float) -> Keypoints2D:
     """The keypoints of a scene frame. FitError where there are none."""
     if not has_keypoints(scene):
         raise FitError("There are no keypoints: press Detect, Import or Place Keypoints")
@@ -109,13 +109,14 @@ def keypoints_at(scene: bpy.types.Scene, frame: int) -> Keypoints2D:
     if found is None:
         frames = row_frames(scene, frame_count(scene))
         raise FitError(
-            f"There are no keypoints at frame {frame}: they are at frames {frames[0]:.0f} to {frames[-1]:.0f}"
+            f"There are no keypoints at frame {frame:g}: they are at frames {frames[0]:.0f} to "
+            f"{frames[-1]:.0f}"
         )
     return keypoints_2d(found[0], found[1][None], layout(scene), image_size=tuple(scene.lsr1.keypoints.size))
 
 
 def set_point(
-    scene: bpy.types.Scene, frame: int, index: int, xy: Sequence[float] | None, confidence: float
+    scene: bpy.types.Scene, frame: float, index: int, xy: Sequence[float] | None, confidence: float
 ) -> None:
     """Change one keypoint of a scene frame by hand; ``xy`` None leaves it where it is."""
     row = row_at(scene, frame)
@@ -131,7 +132,7 @@ def set_point(
         held[_XY][2 * place], held[_XY][2 * place + 1] = xy
 
 
-def swap_sides(scene: bpy.types.Scene, frame: int) -> None:
+def swap_sides(scene: bpy.types.Scene, frame: float) -> None:
     """Exchange left and right in a scene frame."""
     row, held = row_at(scene, frame), scene.lsr1.keypoints
     if row is None:

@@ -49,7 +49,7 @@ class LiveFit:
         if self._job is None or self._state is None:
             job = scene_fit(context, armature)
         else:
-            points = square_keypoints(self._job.view, keypoints_at(scene, scene.frame_current))
+            points = square_keypoints(self._job.view, keypoints_at(scene, scene.frame_current_final))
             problem = replace(self._job.problem, keypoints=points)
             job = replace(self._job, problem=problem, start=self._state.pose)
         return replace(job, start_here=True, steps=_STEPS) if self._known else job

@@ -46,7 +46,7 @@ def keypoint_layer(
         return None
     size = tuple(scene.lsr1.keypoints.size)
     frame = camera_frame(scene, region, view, size)
-    found = points_at(scene, scene.frame_current) if frame is not None else None
+    found = points_at(scene, scene.frame_current_final) if frame is not None else None
     if frame is None or found is None:
         return None
     (xy, confidence), known = found, layout(scene)

@@ -189,7 +189,7 @@ def scene_problem(
     view, rig, now = picture_view(context), rig_of(armature), scene.frame_current_final
     rows = _rows(scene, armature, first, last, around)
     if rows is None:
-        frames, keypoints = np.array([float(now)]), keypoints_at(scene, scene.frame_current)
+        frames, keypoints = np.array([float(now)]), keypoints_at(scene, now)
         every, rate = frames, None
     else:
         every = row_frames(scene, frame_count(scene))

@@ -151,7 +151,7 @@ class LSR1_OT_swap_sides(bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Swap."""
-        swap_sides(context.scene, context.scene.frame_current)
+        swap_sides(context.scene, context.scene.frame_current_final)
         redraw(context)
         return {"FINISHED"}
 

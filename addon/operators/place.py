@@ -46,7 +46,7 @@ Esc brings everything back"""
         self._before = _numbers(context.scene)
         if not has_keypoints(context.scene):
             _store_empty(context.scene)
-        elif row_at(context.scene, context.scene.frame_current) is None:
+        elif row_at(context.scene, context.scene.frame_current_final) is None:
             self.report({"ERROR"}, "There are no keypoints at this frame: go to one that has them")
             return {"CANCELLED"}
         self.look(context)
@@ -108,7 +108,7 @@ Esc brings everything back"""
         return self.frame(context, tuple(context.scene.lsr1.keypoints.size))
 
     def _point_under(self, context: bpy.types.Context, event: bpy.types.Event) -> int | None:
-        frame, found = self._frame(context), points_at(context.scene, context.scene.frame_current)
+        frame, found = self._frame(context), points_at(context.scene, context.scene.frame_current_final)
         if frame is None or found is None:
             return None
         away = np.linalg.norm(frame.to_region(found[0]) - self.mouse(event), axis=1)
@@ -128,7 +128,7 @@ Esc brings everything back"""
             if index is None:
                 index = self._next
                 xy = frame.to_picture(self.mouse(event)).tolist()
-                set_point(context.scene, context.scene.frame_current, index, xy, 1.0)
+                set_point(context.scene, context.scene.frame_current_final, index, xy, 1.0)
                 self._next = self._first_missing(context, self._order.index(index) + 1)
             context.scene.lsr1.keypoints.active = index
             self._dragged = index
@@ -141,7 +141,7 @@ Esc brings everything back"""
         frame = self._frame(context)
         if frame is not None:
             scene, xy = context.scene, frame.to_picture(self.mouse(event)).tolist()
-            set_point(scene, scene.frame_current, self._dragged, xy, 1.0)
+            set_point(scene, scene.frame_current_final, self._dragged, xy, 1.0)
             self._moved = True
             redraw(context)
 
@@ -172,22 +172,22 @@ Esc brings everything back"""
         index = self._point_under(context, event)
         if index is not None:
             self._remember(context)
-            set_point(context.scene, context.scene.frame_current, index, None, 0.0)
+            set_point(context.scene, context.scene.frame_current_final, index, None, 0.0)
             self._next = index
 
     def toggle(self, context: bpy.types.Context, event: bpy.types.Event) -> None:
         """Sure or unsure: the point under the mouse counts fully or a little."""
         index = self._point_under(context, event)
-        found = points_at(context.scene, context.scene.frame_current)
+        found = points_at(context.scene, context.scene.frame_current_final)
         if index is not None and found is not None:
             self._remember(context)
             new = _UNSURE if found[1][index] > _UNSURE else 1.0
-            set_point(context.scene, context.scene.frame_current, index, None, new)
+            set_point(context.scene, context.scene.frame_current_final, index, None, new)
 
     def swap(self, context: bpy.types.Context, event: bpy.types.Event) -> None:
         """Left is right."""
         self._remember(context)
-        swap_sides(context.scene, context.scene.frame_current)
+        swap_sides(context.scene, context.scene.frame_current_final)
 
     def undo(self, context: bpy.types.Context, event: bpy.types.Event) -> None:
         """One click back."""
@@ -201,7 +201,7 @@ Esc brings everything back"""
 
     def _first_missing(self, context: bpy.types.Context, place: int) -> int | None:
         """The first joint from a place of the order on that has no point, or None."""
-        found = points_at(context.scene, context.scene.frame_current)
+        found = points_at(context.scene, context.scene.frame_current_final)
         if found is None:
             return None
         return next((k for k in self._order[place:] if found[1][k] <= 0), None)

@@ -28,13 +28,13 @@ class LSR1_OT_cut_track(bpy.types.Operator):
         """Cut before the frame that is shown."""
         scene = context.scene
         with told(self):
-            row = row_at(scene, scene.frame_current)
+            row = row_at(scene, scene.frame_current_final)
             if row is None:
                 raise FitError(
                     "There are no keypoints at this frame: go to a frame in the middle of the track"
                 )
             new = cut_track(scene, row)
-            self.report({"INFO"}, f"Track {new + 1} begins at frame {scene.frame_current}")
+            self.report({"INFO"}, f"Track {new + 1} begins at frame {scene.frame_current_final:g}")
             redraw(context)
             return {"FINISHED"}
         return {"CANCELLED"}

@@ -64,7 +64,7 @@ def off_the_keypoints(armature: bpy.types.Object, frame: float) -> float:
     scene.frame_set(int(frame // 1), subframe=frame % 1)
     view = fits.picture_view(bpy.context)
     points = body_points(armature, view, keypoint_store.layout(scene))
-    xy, confidence = keypoint_store.points_at(scene, scene.frame_current)
+    xy, confidence = keypoint_store.points_at(scene, scene.frame_current_final)
     return float(np.nanmean(np.linalg.norm(points - xy, axis=1)[confidence > 0]))
 
 

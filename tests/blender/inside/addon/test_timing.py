@@ -6,10 +6,12 @@ from pathlib import Path
 import bpy
 import numpy as np
 import pytest
+from lsr1_body_fit.addon import body as bodies
 from lsr1_body_fit.addon import keypoint_store, pictures, timing
 from lsr1_body_fit.addon.timing_files import read_times
 from lsr1_body_fit.lsr1_solver import FORMATS, FitError, keypoints_2d
 
+from tests.blender.inside.addon.test_clip import key_frames, off_the_keypoints, scene_of_walk
 from tests.shared import SHARED, needs_shared
 
 CASES = SHARED / "cases"
@@ -197,3 +199,21 @@ def test_times_that_cannot_be_are_refused(tmp_path: Path, text: str, reason: str
     (tmp_path / "times.json").write_text(text)
     with pytest.raises(FitError, match=reason):
         read_times(str(tmp_path / "times.json"), 3)
+
+
+def test_between_two_frames_what_is_shown_there_is_fitted_and_corrected() -> None:
+    scene, armature = scene_of_walk(), bodies.add_body(bpy.context)
+    held = scene.lsr1.keypoints
+    held.frame_rate, held.keys_at, scene.render.fps = 60.0, "TIME", 24
+    # The rows at 7.0 and 7.4.
+    before = [keypoint_store.points_at(scene, frame)[0] for frame in (7.0, 7.4)]
+    assert not np.array_equal(*before)
+    timing.go_to_frame(scene, 7.4)
+    scene.lsr1.settings.insert_key = True
+    assert bpy.ops.lsr1.fit_pose() == {"FINISHED"}
+    assert np.allclose(key_frames(armature), 7.4) and abs(scene.frame_current_final - 7.4) < 1e-6
+    assert off_the_keypoints(armature, 7.4) < 10
+    timing.go_to_frame(scene, 7.4)
+    assert bpy.ops.lsr1.swap_sides() == {"FINISHED"}
+    after = [keypoint_store.points_at(scene, frame)[0] for frame in (7.0, 7.4)]
+    assert np.array_equal(after[0], before[0]) and not np.array_equal(after[1], before[1])
