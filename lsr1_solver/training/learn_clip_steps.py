@@ -140,7 +140,8 @@ def clip_loss(
         gap = max(float(state.energy[0]) / clip.least - 1, 0.0)
         weight = torch.as_tensor(slope) / (clip.least * (gap + config.floor))
         weight = weight / max(1.0, float(weight.norm()))
-        total = total + (weight * torch.exp(network(torch.as_tensor(seen)))).sum()
+        known = torch.as_tensor(seen, dtype=torch.float64)
+        total = total + (weight * torch.exp(network(known))).sum()
     return total, float(state.energy[0]) / clip.least - 1
 
 

@@ -18,6 +18,8 @@ from lsr1_solver.cosine_transform import cosine_transform, inverse_cosine_transf
 from lsr1_solver.kinematics import keypoint_chain, pose_chain, pull_back, row_jacobian
 from lsr1_solver.limits import SOFTNESS, limit_residual
 from lsr1_solver.rotation import axis_angle_to_matrix
+from lsr1_solver.training.config import ClipStepsConfig
+from lsr1_solver.training.learn_clip_steps import ClipStepNetwork, TrainingClip, clip_loss
 from lsr1_solver.view import person_view
 from tests.solver.bodies import random_body
 from tests.solver.moving_bodies import clip, motion
@@ -263,6 +265,17 @@ def test_zero_weights_are_plain_lbfgs_and_no_step_raises_the_energy() -> None:
         assert energies[-1] < energies[0]
         ends.append(energies[-1])
     assert ends[0] == pytest.approx(ends[1], rel=1e-9)
+
+
+def test_a_run_over_a_clip_says_how_steps_should_change() -> None:
+    objective, z = small_clip(40)
+    whitened = Whitened(objective, kronecker_base(objective, z), z)
+    network = ClipStepNetwork(hidden=8, seed=0)
+    loss, end = clip_loss(network, TrainingClip(whitened, least=1.0), ClipStepsConfig(unroll=3))
+    loss.backward()
+    assert np.isfinite(float(loss)) and np.isfinite(end)
+    changes = [weights.grad for weights in network.parameters() if weights.grad is not None]
+    assert max(float(change.abs().max()) for change in changes) > 0
 
 
 def test_an_odd_base_keeps_its_type() -> None:
