@@ -17,6 +17,7 @@ from functools import cached_property
 import numpy as np
 
 from .body_model import JOINT_COUNT, SMPL_PARENTS
+from .clip_rotation import cross, cross_sum, exponential, sine_series
 from .kinematics import PELVIS, ROTATION_SIZE, KeypointChain, descendant_mask
 from .limits import ALLOWED, BONES, FORBIDDEN, JOINTS, SOFTNESS
 from .rotation import cross_matrix
@@ -35,10 +36,6 @@ _KNOWN_FAMILIES = (
     (18, 24, slice(16, 22)),
 )  # fmt: skip
 _BELOW = descendant_mask()
-# The components that make each component of a cross product.
-_AFTER, _BEFORE = (1, 2, 0), (2, 0, 1)
-# Added to a squared angle, so that nothing is divided by zero.
-_TINY = 1e-30
 # [L, 1, 9] and [L, 3, 9]: from each hinge's rotation by columns its lean, and what turns its bone towards its
 # forbidden direction, in the parent's frame; see `limits`.
 _LEAN = (BONES[:, :, None] * FORBIDDEN[:, None]).reshape(-1, 1, 9)
@@ -65,8 +62,8 @@ class ClipChain:
         """Forward kinematics; ``x`` [75, T] rotation vectors and the pelvis, ``betas`` [S]."""
         frames = x.shape[1]
         omega = x[:ROTATION_SIZE].reshape(JOINT_COUNT, 3, frames)
-        sine, versine, third = _sine_series(np.einsum("jct,jct->jt", omega, omega))
-        local = self._local(_exponential(omega, sine, versine))
+        sine, versine, third = sine_series(np.einsum("jct,jct->jt", omega, omega))
+        local = self._local(exponential(omega, sine, versine))
         world, V, points = self._place(local, x[PELVIS], betas)
         return PosedClip(self, betas, omega, sine, versine, third, local, world, V, points)
 
@@ -102,37 +99,13 @@ class ClipChain:
         points_shape = np.ascontiguousarray(self.points_shape[:, :count])
         return replace(self, points=self.points[:count], points_shape=points_shape)
 
-    def _local(self, exponential: np.ndarray) -> np.ndarray:
+    def _local(self, turned: np.ndarray) -> np.ndarray:
         """``exp(x_j) centre_j`` by columns, [24, 3, 3, T]."""
-        frames = exponential.shape[-1]
-        local = np.matmul(np.swapaxes(self.centre, 1, 2), exponential.reshape(JOINT_COUNT, 3, -1))
+        frames = turned.shape[-1]
+        local = np.matmul(np.swapaxes(self.centre, 1, 2), turned.reshape(JOINT_COUNT, 3, -1))
         local = local.reshape(JOINT_COUNT, 3, 3, frames)
-        local[0] = np.einsum("fdt,fet->det", self.root, exponential[0])
+        local[0] = np.einsum("fdt,fet->det", self.root, turned[0])
         return local
-
-
-def _sine_series(square: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """``sin t / t``, ``(1 - cos t) / t^2`` and ``(t - sin t) / t^3``, by half angles: exact near zero too.
-
-    The last one loses digits near zero, as many as the square of t that it is multiplied by makes up for.
-    """
-    square = square + square.dtype.type(_TINY)
-    half = 0.5 * np.sqrt(square)
-    ratio = np.sin(half) / half
-    sine = ratio * np.cos(half)
-    return sine, 0.5 * ratio * ratio, (1 - sine) / square
-
-
-def _exponential(omega: np.ndarray, sine: np.ndarray, versine: np.ndarray) -> np.ndarray:
-    """Rodrigues' formula by columns, [24, 3, 3, T]."""
-    scaled, turned = versine[:, None] * omega, sine[:, None] * omega
-    E = scaled[:, :, None] * omega[:, None]
-    identity = 1 - (E[:, 0, 0] + E[:, 1, 1] + E[:, 2, 2])
-    for c, after, before in zip(range(3), _AFTER, _BEFORE, strict=True):
-        E[:, c, c] += identity
-        E[:, after, before] += turned[:, c]
-        E[:, before, after] -= turned[:, c]
-    return E
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,12 +146,12 @@ class PosedClip:
         frames = force.shape[-1]
         on_world = (self.V.T @ force.reshape(len(force), -1)).reshape(JOINT_COUNT, 4, 3, frames)
         wrench = np.empty((JOINT_COUNT, 2, 3, frames), dtype=force.dtype)
-        wrench[:, 0] = _cross_sum(self.world, on_world)
+        wrench[:, 0] = cross_sum(self.world, on_world)
         wrench[:, 1] = on_world[:, 3]
         for first, last, parents in reversed(_FAMILIES):
             one = parents.stop - parents.start == 1
             wrench[parents] += wrench[first:last].sum(axis=0) if one else wrench[first:last]
-        torque = wrench[:, 0] - _cross(self.world[:, 3], wrench[:, 1])
+        torque = wrench[:, 0] - cross(self.world[:, 3], wrench[:, 1])
         inward, on_bone = np.empty_like(torque), np.zeros((JOINT_COUNT, 3), dtype=force.dtype)
         inward[0] = torque[0]
         for first, last, parents in _KNOWN_FAMILIES:
@@ -189,7 +162,7 @@ class PosedClip:
             inward[JOINTS] += limits[:, None] * self._lean_torque()
         # J_l^T = sin t / t I - B [w]x + C w w^T
         by_rotation = self.sine[:, None] * inward
-        by_rotation -= self.versine[:, None] * _cross(self.omega, inward)
+        by_rotation -= self.versine[:, None] * cross(self.omega, inward)
         along = np.einsum("jct,jct->jt", self.omega, inward)
         along *= self.third
         by_rotation += along[:, None] * self.omega
@@ -227,7 +200,7 @@ class PosedClip:
         moving, place = np.unique(joint, return_inverse=True)
         by_x = np.zeros((frames, count, rows, 3 * len(moving) + 3), dtype=directions.dtype)
         for row in range(rows):
-            lever = _cross(arm, across[keypoint, row])
+            lever = cross(arm, across[keypoint, row])
             turned = np.einsum("pict,pct->pit", turn, lever)
             for i in range(3):
                 by_x[:, keypoint, row, 3 * place + i] = turned[:, i].T
@@ -240,7 +213,7 @@ class PosedClip:
         """The Jacobian of the hinges' leans by x where they bend the wrong way, [T, L, 75]."""
         frames = self.points.shape[-1]
         torque = self._lean_torque() * (self.limits() > 0)[:, None]
-        left_jacobian = _exponential(self.omega, self.versine, self.third)[JOINTS]
+        left_jacobian = exponential(self.omega, self.versine, self.third)[JOINTS]
         rows = np.zeros((frames, len(JOINTS), ROTATION_SIZE + 3), dtype=self.points.dtype)
         by_joint = np.einsum("liet,let->tli", left_jacobian, torque)
         for i in range(3):
@@ -253,7 +226,7 @@ class PosedClip:
 
     def _turn(self) -> np.ndarray:
         """By columns, [24, 3, 3, T]: from a change of a rotation vector to a rotation in the clip's axes."""
-        turn = _exponential(self.omega, self.versine, self.third)
+        turn = exponential(self.omega, self.versine, self.third)
         turn[1:] = np.einsum("jiet,ject->jict", turn[1:], self.world[_PARENTS[1:], :3])
         return turn
 
@@ -267,27 +240,6 @@ class PosedClip:
         own = self.chain.points_shape[:, points].reshape(shapes * count, -1)
         on_points = (own @ self.world.reshape(JOINT_COUNT * 4, -1)).reshape(shapes, count, 3, frames)
         return np.transpose(moved + np.swapaxes(on_points, 0, 1), (3, 0, 2, 1))
-
-
-def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """[J, 3, T] each."""
-    out = np.empty_like(a)
-    other = np.empty_like(a[:, 0])
-    for c, after, before in zip(range(3), _AFTER, _BEFORE, strict=True):
-        np.multiply(a[:, after], b[:, before], out=out[:, c])
-        out[:, c] -= np.multiply(a[:, before], b[:, after], out=other)
-    return out
-
-
-def _cross_sum(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """The sum over the four columns of their cross products: [J, 4, 3, T] each -> [J, 3, T]."""
-    out = np.empty_like(a[:, 0])
-    other = np.empty_like(out)
-    for c, after, before in zip(range(3), _AFTER, _BEFORE, strict=True):
-        np.einsum("jdt,jdt->jt", a[:, :, after], b[:, :, before], out=out[:, c])
-        np.einsum("jdt,jdt->jt", a[:, :, before], b[:, :, after], out=other[:, c])
-    out -= other
-    return out
 
 
 def clip_chain(

@@ -273,7 +273,7 @@ def test_a_run_over_a_clip_says_how_steps_should_change() -> None:
     network = ClipStepNetwork(hidden=8, seed=0)
     loss, end = clip_loss(network, TrainingClip(whitened, least=1.0), ClipStepsConfig(unroll=3))
     loss.backward()
-    assert np.isfinite(float(loss)) and np.isfinite(end)
+    assert np.isfinite(loss.item()) and np.isfinite(end)
     changes = [weights.grad for weights in network.parameters() if weights.grad is not None]
     assert max(float(change.abs().max()) for change in changes) > 0
 
