@@ -96,6 +96,11 @@ class FitProblem:
             raise FitError(f"pins are given for {len(self.pins)} frames; the keypoints have {frames}")
         if not self.fitted_frames.any():
             most = int((self.keypoints.confidence[:, self.usable] > 0).sum(axis=1).max(initial=0))
+            if most == 0 and self.keypoints.xyz is not None:
+                raise FitError(
+                    "these are 3D keypoints alone, and a fit needs those of a picture: take the 2D keypoints of "
+                    "one camera"
+                )
             raise FitError(
                 f"no frame has enough keypoints: at most {most} are usable, a fit needs {FEWEST_KEYPOINTS}"
             )

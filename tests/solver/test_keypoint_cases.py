@@ -7,9 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lsr1_solver.camera import camera_from_focal
 from lsr1_solver.errors import FitError
 from lsr1_solver.keypoint_files import read_keypoints
 from lsr1_solver.keypoints import FORMATS, Keypoints2D
+from lsr1_solver.model_file import load_body_model
+from lsr1_solver.problem import FitProblem
 from tests.shared import SHARED, needs_shared
 
 KEYPOINTS, CASES = SHARED / "keypoints", SHARED / "cases"
@@ -178,3 +181,10 @@ def test_stills_read_the_same_twice(name: str) -> None:
     for path in sorted((CASES / name).glob("*_keypoints.json")):
         (first,), (second,) = read_keypoints(path), read_keypoints(path)
         assert np.array_equal(first.xy, second.xy) and first.confidence.min() > 0
+
+
+@needs_shared("keypoints")
+def test_points_in_space_alone_are_refused_by_name() -> None:
+    (read,) = read_keypoints(KEYPOINTS / "freemocap_csv" / "freemocap_by_frame_long.csv")
+    with pytest.raises(FitError, match="3D keypoints alone"):
+        FitProblem(load_body_model(), camera_from_focal(1000, (1000, 1000)), read)
