@@ -98,8 +98,8 @@ class FitProblem:
             most = int((self.keypoints.confidence[:, self.usable] > 0).sum(axis=1).max(initial=0))
             if most == 0 and self.keypoints.xyz is not None:
                 raise FitError(
-                    "these are 3D keypoints alone, and a fit needs those of a picture: take the 2D keypoints of "
-                    "one camera"
+                    "these are 3D keypoints alone, and a fit needs those of a picture: take the 2D keypoints "
+                    "of one camera"
                 )
             raise FitError(
                 f"no frame has enough keypoints: at most {most} are usable, a fit needs {FEWEST_KEYPOINTS}"
