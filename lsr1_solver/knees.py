@@ -57,12 +57,15 @@ def undecided(reading: Thighs, pose: Thighs) -> np.ndarray:
     return (np.abs(reading.depth) < OPEN) & (pose.ahead < 0) & (pose.twin > AHEAD)
 
 
-def about_decided(body: BodyModel, reading: Start, rotations: np.ndarray, pelvis: np.ndarray) -> Start:
+def about_decided(
+    body: BodyModel, reading: Start, rotations: np.ndarray, pelvis: np.ndarray, held: np.ndarray
+) -> Start:
     """A reading with hip and knee of a leg as in a pose, if it says nothing of that leg's depth and the pose
-    does.
+    does. Where either joint is ``held`` [N, 24] the reading stays: the rest follows what is held.
     """
     read, pose = thighs(body, reading.centre, reading.pelvis), thighs(body, rotations, pelvis)
     decided = (np.abs(read.depth) < OPEN) & (np.abs(pose.depth - read.depth) > DECIDED)
+    decided &= ~(held[:, _HIPS] | held[:, _KNEES])
     if not decided.any():
         return reading
     centre = reading.centre.copy()

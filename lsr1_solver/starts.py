@@ -62,7 +62,8 @@ def start_at(view: PersonView, pose: BodyPose) -> Start:
         centre = _mean_pose(view, rotations[:, 0])
         about = Start(frames, centre, pelvis, np.zeros_like(betas), distance, prior_covariance(view))
         return about.at(rotations, pelvis, betas)
-    about = about_decided(view.problem.body, initializer_start(view, initializer, frames), rotations, pelvis)
+    reading, held = initializer_start(view, initializer, frames), np.isfinite(view.problem.firmness)
+    about = about_decided(view.problem.body, reading, rotations, pelvis, held[:, :JOINT_COUNT])
     unseen = ~np.any(view.confidence > 0, axis=1)
     for array, own in ((about.centre, rotations), (about.pelvis, pelvis), (about.betas, betas)):
         array[unseen] = own[unseen]

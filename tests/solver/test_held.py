@@ -100,7 +100,10 @@ def test_a_hint_holds_the_more_the_smaller_its_sigma() -> None:
 
 
 def test_a_refit_asks_about_the_initializers_reading_whatever_the_other_joints_were() -> None:
-    """The objective of a re-fit depends on the held joint's value alone, not on the rest of the pose."""
+    """The objective of a re-fit depends on the held joint's value alone, not on the rest of the pose.
+
+    (But for legs that the reading says nothing of: `knees`. These two poses have none.)
+    """
     pose, points = random_poses(2)
     held = table(2)
     held[:, KNEE], held[0, ELBOW] = 0.0, 0.1

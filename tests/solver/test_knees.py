@@ -41,12 +41,13 @@ def test_only_a_leg_that_the_reading_leaves_open_is_centred_where_a_pose_has_it(
     view = person_view(problem(points))
     reading = initializer_start(view, load_initializer(), np.arange(60))
     read = thighs(BODY, reading.centre, reading.pelvis)
+    free, held = np.zeros((60, 24), dtype=bool), np.ones((60, 24), dtype=bool)
     for leg, limb in enumerate(LEGS):
         rotations, pelvis, _ = view.turned(flip_limb(BODY, pose, limb, bones="upper"))
         away = np.abs(thighs(BODY, rotations, pelvis).depth - read.depth) > DECIDED
         decided = (np.abs(read.depth) < OPEN) & away
         assert 0 < decided[:, leg].sum() < 60
-        centre = about_decided(BODY, reading, rotations, pelvis).centre
+        centre = about_decided(BODY, reading, rotations, pelvis, free).centre
         for side in (0, 1):
             own = [HIPS[side], KNEES[side]]
             taken = decided[:, side]
@@ -54,6 +55,7 @@ def test_only_a_leg_that_the_reading_leaves_open_is_centred_where_a_pose_has_it(
             assert np.array_equal(centre[~taken][:, own], reading.centre[~taken][:, own])
         rest = np.setdiff1d(np.arange(24), [*HIPS, *KNEES])
         assert np.array_equal(centre[:, rest], reading.centre[:, rest])
+        assert about_decided(BODY, reading, rotations, pelvis, held) is reading
 
 
 def knee_ahead(state: FitState) -> float:
