@@ -27,7 +27,7 @@ from .limits import ALLOWED, BONES, FORBIDDEN, JOINTS, SOFTNESS
 from .pose_prior import PosePrior, load_pose_prior
 from .problem import PARTS, FitProblem
 from .refine import LIMBS, refit_problem
-from .rotation import axis_angle_to_matrix, matrix_to_axis_angle, rotation_between
+from .rotation import axis_angle_to_matrix, rotation_between, rotation_vectors
 
 # Which of a limb's two bones change sides: the upper, the lower.
 FLIPS = MappingProxyType({"both": (True, True), "upper": (True, False), "lower": (False, True)})
@@ -75,7 +75,7 @@ def flip_limb(
     else:
         _turn_limb(flipped, world, joints, FLIPS[bones], prior or load_pose_prior())
     omega = np.concatenate([pose.global_orient[:, None], pose.body_pose], axis=1)
-    omega[:, changed] = matrix_to_axis_angle(flipped[:, changed])
+    omega[:, changed] = rotation_vectors(flipped[:, changed])
     return replace(pose, global_orient=omega[:, 0], body_pose=omega[:, 1:])
 
 
@@ -175,7 +175,7 @@ def _turn_limb(
 
 def _improbability(rotations: np.ndarray, prior: PosePrior) -> np.ndarray:
     """Twice the energy of pose prior and joint limits: [B, 24, 3, 3] -> [B]."""
-    omega = matrix_to_axis_angle(rotations[:, 1:] @ np.swapaxes(prior.mean_rotations, -1, -2))
+    omega = rotation_vectors(rotations[:, 1:] @ np.swapaxes(prior.mean_rotations, -1, -2))
     omega = omega.reshape(len(rotations), -1)
     lean = np.sum((rotations[:, JOINTS] @ BONES[..., None])[..., 0] * FORBIDDEN, axis=-1)
     excess = np.maximum(lean - ALLOWED, 0.0) / SOFTNESS

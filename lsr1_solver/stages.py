@@ -13,7 +13,7 @@ from .fit_state import FitState, FitStatus
 from .hypotheses import CONVINCING, DROPPED_COST, SUSPICIOUS, exchanged, outliers
 from .initializer import Initializer
 from .kinematics import PELVIS
-from .knees import AHEAD, INDIFFERENT, LEGS, thighs, undecided
+from .knees import AHEAD, INDIFFERENT, LEGS, OPEN, thighs, undecided
 from .minimizer import LevenbergMarquardt, Minimizer, MinimizerState
 from .objective import Objective
 from .problem import PARTS, SHAPE
@@ -138,6 +138,8 @@ class Stages:
         """Where nothing tells whether a knee is ahead of its hip or behind, have it ahead."""
         body, objective = state.view.problem.body, state.objective
         reading = thighs(body, objective.centre, objective.offset[:, PELVIS])
+        if np.all(np.abs(reading.depth) >= OPEN):
+            return state
         open_legs = undecided(reading, thighs(body, *state.view.turned(state.pose)[:2]))
         for leg in np.flatnonzero(open_legs.any(axis=0)):
             frames = np.flatnonzero(open_legs[:, leg])

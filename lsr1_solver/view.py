@@ -19,7 +19,7 @@ from .kinematics import BETAS_START, PELVIS, ROTATION_SIZE, KeypointChain, keypo
 from .objective import Objective
 from .pins import Pinned
 from .problem import PARTS, PLACE, SHAPE, FitProblem
-from .rotation import axis_angle_to_matrix, matrix_to_axis_angle
+from .rotation import axis_angle_to_matrix, rotation_vectors
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +53,7 @@ class Start:
 
     def at(self, rotations: np.ndarray, pelvis: np.ndarray, betas: np.ndarray) -> Start:
         """The same prior, begun at a pose: [N, 24, 3, 3], [N, 3] metres, [N, S]."""
-        turned = matrix_to_axis_angle(rotations @ np.swapaxes(self.centre, -1, -2))
+        turned = rotation_vectors(rotations @ np.swapaxes(self.centre, -1, -2))
         x = np.concatenate([turned.reshape(len(self), -1), pelvis - self.pelvis, betas - self.betas], axis=1)
         return replace(self, begin=x / self.spread)
 
@@ -202,7 +202,7 @@ class PersonView:
         local = axis_angle_to_matrix(x[:, :ROTATION_SIZE].reshape(len(x), JOINT_COUNT, 3)) @ objective.centre
         back = np.swapaxes(self.turn[frames], -1, -2)
         local = np.concatenate([back[:, None] @ local[:, :1], local[:, 1:]], axis=1)
-        omega = matrix_to_axis_angle(local)
+        omega = rotation_vectors(local)
         betas = x[:, BETAS_START:]
         pelvis = (back @ x[:, PELVIS, None])[..., 0]
         transl = pelvis - rest_joints(self.problem.body, betas)[:, 0]
