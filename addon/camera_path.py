@@ -68,8 +68,15 @@ def camera_path(
     """The scene's camera at scene frames [B], fractions and all; ``view`` is what it sees now, ``armature``
     the body that it looks at.
 
-    The scene's own frame stays where it is: the camera is looked at in a scene of its own.
+    The scene's own frame stays where it is: the camera is looked at in a scene of its own. FitError where the
+    scene stretches time: keys then play at other frames than the picture's.
     """
+    render = context.scene.render
+    if len(frames) > 1 and render.frame_map_old != render.frame_map_new:
+        raise FitError(
+            "The scene stretches time, so keys would not play at the picture's frames: in the output "
+            "properties, under Time Stretching, give Old and New the same number"
+        )
     scene, carried = context.scene, carried_places(context.scene, armature, frames)
     if not _camera_may_move(scene.camera):
         return CameraPath(view.camera, np.array(view.to_world), carried)

@@ -299,6 +299,14 @@ def test_one_frame_is_no_clip() -> None:
         says(bpy.ops.lsr1.fit_clip, "poll")
 
 
+def test_a_scene_that_stretches_time_is_refused() -> None:
+    scene = scene_of_walk(8)
+    scene.render.frame_map_old, scene.render.frame_map_new = 100, 200
+    actions = len(bpy.data.actions)
+    says(bpy.ops.lsr1.fit_clip, "under Time Stretching, give Old and New the same number")
+    assert len(bpy.data.actions) == actions
+
+
 def test_real_time_keys_lie_between_frames_and_play_at_the_right_speed() -> None:
     scene = scene_of_walk(8)
     scene.render.fps, scene.render.fps_base = 24, 1.001
