@@ -19,9 +19,10 @@ _HIPS, _KNEES = (
 )
 # A thigh whose reading has less depth than this, as a share of its length, is read without an opinion; a pose
 # that differs by as much as DECIDED from such a reading has one of its own.
-OPEN, DECIDED = 0.15, 0.25
-# How far ahead the twin's knee has to be to be another solution, as a share of the thigh.
-AHEAD = 0.1
+OPEN, DECIDED = 0.05, 0.25
+# How far behind a knee is that might be ahead, and how far ahead it then has to be, as shares of the thigh:
+# one right below its hip is neither.
+BEHIND, AHEAD = 0.05, 0.1
 # What the pose prior may have against the knee ahead, in nats.
 INDIFFERENT = 0.5
 
@@ -54,7 +55,7 @@ def thighs(body: BodyModel, rotations: np.ndarray, pelvis: np.ndarray) -> Thighs
 
 def undecided(reading: Thighs, pose: Thighs) -> np.ndarray:
     """Which knees [N, 2] are behind in a pose, might as well be ahead, and were read as neither."""
-    return (np.abs(reading.depth) < OPEN) & (pose.ahead < 0) & (pose.twin > AHEAD)
+    return (np.abs(reading.depth) < OPEN) & (pose.ahead < -BEHIND) & (pose.twin > AHEAD)
 
 
 def about_decided(
