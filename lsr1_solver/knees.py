@@ -38,6 +38,11 @@ class Thighs:
     depth: np.ndarray
     twin: np.ndarray
 
+    @property
+    def open(self) -> np.ndarray:
+        """Of a reading: for which thighs it has no opinion. -> [N, 2]."""
+        return np.abs(self.depth) < OPEN
+
 
 def thighs(body: BodyModel, rotations: np.ndarray, pelvis: np.ndarray) -> Thighs:
     """Of poses before a camera that looks along -z: [N, 24, 3, 3] in the parents' frames, [N, 3] metres."""
@@ -55,7 +60,7 @@ def thighs(body: BodyModel, rotations: np.ndarray, pelvis: np.ndarray) -> Thighs
 
 def undecided(reading: Thighs, pose: Thighs) -> np.ndarray:
     """Which knees [N, 2] are behind in a pose, might as well be ahead, and were read as neither."""
-    return (np.abs(reading.depth) < OPEN) & (pose.ahead < -BEHIND) & (pose.twin > AHEAD)
+    return reading.open & (pose.ahead < -BEHIND) & (pose.twin > AHEAD)
 
 
 def about_decided(
@@ -65,7 +70,7 @@ def about_decided(
     does. Where either joint is ``held`` [N, 24] the reading stays: the rest follows what is held.
     """
     read, pose = thighs(body, reading.centre, reading.pelvis), thighs(body, rotations, pelvis)
-    decided = (np.abs(read.depth) < OPEN) & (np.abs(pose.depth - read.depth) > DECIDED)
+    decided = read.open & (np.abs(pose.depth - read.depth) > DECIDED)
     decided &= ~(held[:, _HIPS] | held[:, _KNEES])
     if not decided.any():
         return reading

@@ -13,7 +13,7 @@ from .fit_state import FitState, FitStatus
 from .hypotheses import CONVINCING, DROPPED_COST, SUSPICIOUS, exchanged, outliers
 from .initializer import Initializer
 from .kinematics import PELVIS
-from .knees import AHEAD, INDIFFERENT, LEGS, OPEN, thighs, undecided
+from .knees import AHEAD, INDIFFERENT, LEGS, thighs, undecided
 from .minimizer import LevenbergMarquardt, Minimizer, MinimizerState
 from .objective import Objective
 from .problem import PARTS, SHAPE
@@ -25,7 +25,6 @@ from .view import PersonView
 START_STEPS = 10
 # Problems worked on at once: more would leave the processor's cache.
 TILE = 64
-
 
 Progress = Generator[FitState, None, FitState]
 
@@ -138,21 +137,20 @@ class Stages:
         """Where nothing tells whether a knee is ahead of its hip or behind, have it ahead."""
         body, objective = state.view.problem.body, state.objective
         reading = thighs(body, objective.centre, objective.offset[:, PELVIS])
-        if np.all(np.abs(reading.depth) >= OPEN):
+        if not reading.open.any():
             return state
         open_legs = undecided(reading, thighs(body, *state.view.turned(state.pose)[:2]))
         for leg in np.flatnonzero(open_legs.any(axis=0)):
             frames = np.flatnonzero(open_legs[:, leg])
             view, before = state.view.frames(frames), state.pose.frames(frames)
-            problem, rows = view.problem, np.arange(len(frames))
+            problem = view.problem
             twin = flip_limb(body, before, LEGS[leg], bones="upper", prior=problem.prior)
             objective, z = view.objective(start_at(view, twin))
             z, loss, _ = deque(self.minimise([objective], [z]), maxlen=1).pop()
-            after = view.body_pose(objective, z, rows)
+            after = view.body_pose(objective, z, np.arange(len(frames)))
             better = thighs(body, *view.turned(after)[:2]).ahead[:, leg] > AHEAD
             better &= pose_energy(problem, after) < pose_energy(problem, before) + INDIFFERENT
-            whole = state.view  # the keypoints of these frames are as they were
-            state = yield from self._with_better(state, whole, objective, z, loss, frames, better)
+            state = yield from self._with_better(state, state.view, objective, z, loss, frames, better)
         return state
 
     def _with_better(
