@@ -17,7 +17,7 @@ Shapes: A attachments, K keypoints, S shape components; the parameter vector has
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 
 import numpy as np
@@ -62,9 +62,11 @@ class KeypointChain:
     weight: Array
     gather: Array
     subtree: Array
-    # For the Jacobian: [K * 24, A] attachments of keypoint k below joint j, and [K, 24] their weights.
+    # For the Jacobian: [K * 24, A] attachments of keypoint k below joint j, [K, 24] their weights, and what
+    # takes the joints' rotations to the change of the keypoints with the betas, [72, K * S].
     below: Array
     below_weight: Array
+    shape_by_joint: Array
 
     @property
     def shape_count(self) -> int:
@@ -86,7 +88,7 @@ class KeypointChain:
         def index(a: Array) -> Array:
             return xp.asarray(a, device=device(like))
 
-        names = ("rest", "rest_shape", "weight", "gather", "subtree", "below", "below_weight")
+        names = [f.name for f in fields(self) if f.name not in ("landmarks", "joint", "keypoint")]
         reals = {name: real(getattr(self, name)) for name in names}
         return replace(self, joint=index(self.joint), keypoint=index(self.keypoint), **reals)
 
@@ -124,7 +126,14 @@ def _keypoint_chain(body: BodyModel, landmarks: tuple[str, ...], count: int) -> 
     gather[keypoint, np.arange(len(joint))] = 1
     subtree = descendant_mask()[:, joint]
     below = gather[:, None] * subtree
+    below_weight = below @ np.array(weight)
     rest_shape = np.concatenate([bones_shape, np.array(points_shape)])
+    # A bone turns with its parent, an attachment with its joint.
+    by_joint = np.zeros((JOINT_COUNT, 3, len(landmarks), count))
+    for child, parent in enumerate(SMPL_PARENTS[1:], start=1):
+        by_joint[parent] += np.einsum("k,cs->cks", below_weight[:, child], bones_shape[child])
+    for k, j, shape in zip(keypoint, joint, points_shape, strict=True):
+        by_joint[j, :, k] += shape
     return KeypointChain(
         landmarks,
         np.concatenate([bones, np.array(points)]),
@@ -135,7 +144,8 @@ def _keypoint_chain(body: BodyModel, landmarks: tuple[str, ...], count: int) -> 
         gather,
         subtree,
         below.reshape(-1, len(joint)),
-        below @ np.array(weight),
+        below_weight,
+        by_joint.reshape(ROTATION_SIZE, -1),
     )
 
 
@@ -246,12 +256,7 @@ def row_jacobian(chain: KeypointChain, posed: PosedChain, directions: Array) -> 
 
 def _shape_jacobian(chain: KeypointChain, posed: PosedChain) -> Array:
     """[B, K, 3, S]: bones lengthen along the chain, attachments move on their joints."""
-    xp = namespace(posed.points)
-    batch, count, shapes = posed.points.shape[0], posed.points.shape[1], chain.shape_count
-    directions = xp.reshape(xp.matrix_transpose(chain.rest_shape), (-1, 3, shapes))
-    G_parent = posed.G @ xp.matrix_transpose(posed.local)
-    on_bone = xp.reshape(G_parent @ directions[:JOINT_COUNT], (batch, JOINT_COUNT, -1))
-    carrier = xp.take(posed.G, chain.joint, axis=1)
-    on_point = xp.reshape(carrier @ directions[JOINT_COUNT:], (batch, carrier.shape[1], -1))
-    moved = chain.below_weight @ on_bone + chain.gather @ on_point
-    return xp.reshape(moved, (batch, count, 3, shapes))
+    xp = namespace(posed.G)
+    by_row = xp.reshape(xp.permute_dims(posed.G, (0, 2, 1, 3)), (-1, ROTATION_SIZE))
+    moved = xp.reshape(by_row @ chain.shape_by_joint, (-1, 3, posed.points.shape[1], chain.shape_count))
+    return xp.permute_dims(moved, (0, 2, 1, 3))

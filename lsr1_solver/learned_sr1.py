@@ -46,26 +46,27 @@ _OF_UPDATE = ((1, 1), (4, 4), (5, 5), (1, 4), (5, 4))
 
 @dataclass(frozen=True, eq=False)
 class LearnedSR1State:
-    """Best points [B, n] and their gradients; H by its vectors, identity and base; the last trial's pair.
+    """Best points [B, n]; H by its vectors, identity and base; the last trial's pair.
 
-    ``model`` is the Gauss-Newton model of the step to come, None before every other; ``base`` S or None;
-    ``gamma`` [B, 1]; up to L ``updates``; ``p``, ``q`` [B, n] in the base's coordinates, None
-    before the first step; ``shrink`` [B, 1] is 1 until a step fails; ``slope`` [B, n] is the gradient in the
-    base's coordinates; ``based`` [B] the energy where the base was made, ``age`` steps ago.
+    ``model`` is the Gauss-Newton model of which the base is still to be made, after one step by the model
+    itself where ``rough`` says so; ``base`` S or None, ``age`` steps old, and ``based`` [B] the energy where
+    it was made; ``gamma`` [B, 1]; up to L ``updates``; ``shrink`` [B, 1] is 1 until a step fails. In the
+    base's coordinates: ``p``, ``q`` [B, n], None before the first step, and the gradient ``slope`` [B, n],
+    None before the base.
     """
 
     z: Array
     energy: Array
     converged: Array
-    gradient: Array
     model: NormalEquations | None
+    rough: bool
     base: Factor | None
     gamma: Array
     updates: tuple[Update, ...]
     p: Array | None
     q: Array | None
     shrink: Array
-    slope: Array
+    slope: Array | None
     based: Array
     age: int = 0
 
@@ -87,28 +88,31 @@ class LearnedSR1:
     name: str = "lsr1"
 
     def init(self, objective: LeastSquares, z: Array) -> LearnedSR1State:
-        """Evaluate the start; with a base, linearize there."""
+        """Evaluate the start."""
         xp = namespace(z)
-        model, base = None, None
+        model, slope = None, None
         if self.config.base == 0:
-            energy, gradient = objective.energy_and_gradient(z)
+            energy, slope = objective.energy_and_gradient(z)
         else:
             model = objective.linearize(z)
-            energy, gradient = model.energy, model.gradient
-            if self.config.base == 1:
-                base, model = model.inverse_factor(), None
-        one = xp.ones_like(energy)[:, None]
+            energy = model.energy
+        one, rough = xp.ones_like(energy)[:, None], self.config.base == 2
         return LearnedSR1State(
-            z, energy, xp.isnan(energy), gradient, model, base, self.config.gamma * one, (), None, None, one,
-            _to_base(base, gradient), energy,
+            z, energy, xp.isnan(energy), model, rough, None, self.config.gamma * one, (), None, None, one,
+            slope, energy,
         )  # fmt: skip
 
     def step(self, objective: LeastSquares, state: LearnedSR1State) -> LearnedSR1State:
         """Update H, move, evaluate; keep the point only if it lowers the energy."""
-        if state.model is not None:
-            return self._gauss_newton_step(objective, state, state.model)
         xp = namespace(state.z)
+        if state.model is not None:
+            if state.rough:
+                return self._gauss_newton_step(objective, state, state.model)
+            state = self.with_base(state)
+            if xp.all(state.converged):
+                return state
         g = state.slope
+        assert g is not None
         gamma, updates, move = self.direction(state, g)
         # Downhill, or else along the preconditioned gradient itself.
         slope = dot(g, move)
@@ -122,23 +126,34 @@ class LearnedSR1:
         slope = choose(better, arrival, g)
         if state.base is not None:
             converged = converged | _near(state, energy) & self._nothing_left(gamma, updates, slope, energy)
-        after = LearnedSR1State(
-            choose(better, z, state.z),
-            energy,
-            converged,
-            choose(better, gradient, state.gradient),
-            None,
-            state.base,
-            gamma,
-            updates,
-            move,
-            arrival - g,
-            shrink,
-            slope,
-            state.based,
-            state.age + 1,
+        after = replace(
+            state,
+            z=choose(better, z, state.z),
+            energy=energy,
+            converged=converged,
+            gamma=gamma,
+            updates=updates,
+            p=move,
+            q=arrival - g,
+            shrink=shrink,
+            slope=slope,
+            age=state.age + 1,
         )
         return after if state.base is None or after.age < RENEW else self._renewed(objective, after)
+
+    def with_base(self, state: LearnedSR1State) -> LearnedSR1State:
+        """The state with the base of its model, where that is due: a step begins with it.
+
+        A fit that ends before never pays for it.
+        """
+        if state.model is None or state.rough:
+            return state
+        base = state.model.inverse_factor()
+        slope = _to_base(base, state.model.gradient)
+        converged = state.converged
+        if base is not None:
+            converged = converged | self._nothing_left(state.gamma, (), slope, state.energy)
+        return replace(state, model=None, base=base, slope=slope, converged=converged)
 
     def _renewed(self, objective: LeastSquares, state: LearnedSR1State) -> LearnedSR1State:
         """Linearized anew, for a Gauss-Newton step and the base after it."""
@@ -155,30 +170,20 @@ class LearnedSR1:
     ) -> LearnedSR1State:
         """The step before the base is made."""
         xp = namespace(state.z)
-        move = model.solve(xp.full_like(state.energy, FIRST_DAMPING))
-        z = state.z + move
+        z = state.z + model.solve(xp.full_like(state.energy, FIRST_DAMPING))
         trial = objective.linearize(z)
         better, converged, shrink = self._judge(state, trial.energy)
         best = trial if xp.all(better) else trial.where(better, model)
-        factor = best.inverse_factor()
-        slope = _to_base(factor, best.gradient)
-        if factor is not None:
-            converged = converged | self._nothing_left(state.gamma, (), slope, best.energy)
         # The step was long and the Jacobian has turned: as a curvature pair it would mislead.
-        return LearnedSR1State(
-            choose(better, z, state.z),
-            best.energy,
-            converged,
-            best.gradient,
-            None,
-            factor,
-            state.gamma,
-            (),
-            None,
-            None,
-            shrink,
-            slope,
-            best.energy,
+        return replace(
+            state,
+            z=choose(better, z, state.z),
+            energy=best.energy,
+            converged=converged,
+            model=best,
+            rough=False,
+            shrink=shrink,
+            based=best.energy,
         )
 
     def _judge(self, state: LearnedSR1State, energy: Array) -> tuple[Array, Array, Array]:

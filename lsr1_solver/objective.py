@@ -15,9 +15,9 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 
 from .arrays import Array, at_least, device, namespace
+from .gauss_newton import Linearization
 from .kinematics import KeypointChain, PosedChain, pose_chain, pull_back, row_jacobian
 from .limits import LimitResidual, limit_residual
-from .minimizer import choose
 from .pins import Pinned
 
 # Metres: a point nearer than this to the camera's plane is taken to be there, and its residual is flat.
@@ -73,44 +73,48 @@ class Objective:
 
     def energy_and_gradient(self, z: Array) -> tuple[Array, Array]:
         """Each problem's energy [B] and its gradient [B, n]."""
-        return self.energy_and_pulled_gradient(z, self.pose(z), 0.0)
-
-    def energy_and_pulled_gradient(
-        self, z: Array, posed: PosedChain, pull: Array | float
-    ) -> tuple[Array, Array]:
-        """As ``energy_and_gradient``, of a known pose whose keypoints are pulled by ``pull`` [B, K, 3].
-
-        The pull is the gradient of a further energy at the keypoints; that energy itself is not counted.
-        """
-        return self._energy_and_gradient(z, posed, self._projected(posed.points), limit_residual(posed), pull)
-
-    def _energy_and_gradient(
-        self, z: Array, posed: PosedChain, projected: _Projected, limits: LimitResidual, pull: Array | float
-    ) -> tuple[Array, Array]:
-        xp = namespace(z)
-        energy, force = self._data_terms(posed.points, projected)
-        energy = energy + 0.5 * self.limit_weight * xp.sum(limits.value * limits.value, axis=-1)
-        energy = energy + 0.5 * self.prior_weight * xp.sum(z * z, axis=-1)
-        by_x = pull_back(self.chain, posed, force + pull)
-        by_x = by_x + self.limit_weight * limits.gradient(self.chain.size)
-        if self.pinned is not None:
-            by_pins, pulled = self.pinned.energy_and_gradient(posed)
-            energy, by_x = energy + by_pins, by_x + pulled
-        return energy, self._whiten(by_x * self.spread) + self.prior_weight * z
+        point = self._point(z)
+        return self._energy(point), self._gradient(point)
 
     def linearize(self, z: Array) -> Linearization:
-        """Energy, gradient and the Gauss-Newton Jacobian at ``z``, sharing the forward pass."""
-        xp = namespace(z)
+        """The energy at ``z``; its gradient and its Gauss-Newton Jacobian share that pose, once asked for."""
+        point = self._point(z)
+        return Linearization(
+            self._energy(point),
+            self.prior_weight,
+            lambda: self._gradient(point),
+            lambda: self._jacobian(point),
+        )
+
+    def _point(self, z: Array) -> _Point:
         posed = self.pose(z)
-        projected, limits = self._projected(posed.points), limit_residual(posed)
-        energy, gradient = self._energy_and_gradient(z, posed, projected, limits, 0.0)
-        rows = [self._reprojection_rows(posed, projected), self._limit_rows(limits)]
-        if self.target_3d is not None:
-            rows.append(self._rows_3d(posed))
+        return _Point(z, posed, self._projected(posed.points), limit_residual(posed))
+
+    def _energy(self, point: _Point) -> Array:
+        """[B]."""
+        xp = namespace(point.z)
+        energy = self._data_energy(point.posed.points, point.projected)
+        energy = energy + 0.5 * self.limit_weight * xp.sum(point.limits.value * point.limits.value, axis=-1)
+        energy = energy + 0.5 * self.prior_weight * xp.sum(point.z * point.z, axis=-1)
+        return energy if self.pinned is None else energy + self.pinned.energy(point.posed)
+
+    def _gradient(self, point: _Point) -> Array:
+        """[B, n]."""
+        by_x = pull_back(self.chain, point.posed, self._data_force(point.posed.points, point.projected))
+        by_x = by_x + self.limit_weight * point.limits.gradient(self.chain.size)
         if self.pinned is not None:
-            rows.append(self.pinned.rows(posed))
-        J = (xp.concat(rows, axis=1) * self.spread[:, None]) @ self.basis
-        return Linearization(energy, gradient, J, self.prior_weight)
+            by_x = by_x + self.pinned.gradient(point.posed)
+        return self._whiten(by_x * self.spread) + self.prior_weight * point.z
+
+    def _jacobian(self, point: _Point) -> Array:
+        """[B, m, n]: a row for every residual but the prior's."""
+        xp = namespace(point.z)
+        rows = [self._reprojection_rows(point.posed, point.projected), self._limit_rows(point.limits)]
+        if self.target_3d is not None:
+            rows.append(self._rows_3d(point.posed))
+        if self.pinned is not None:
+            rows.append(self.pinned.rows(point.posed))
+        return (xp.concat(rows, axis=1) * self.spread[:, None]) @ self.basis
 
     def _unwhiten(self, z: Array) -> Array:
         """``A z`` [B, P]."""
@@ -154,22 +158,26 @@ class Objective:
         in_front = xp.astype(points[..., 2:] < -NEAREST, points.dtype)
         return _Projected(residual, plane * in_front, depth * self.unit[:, None], root)
 
-    def _data_terms(self, points: Array, projected: _Projected) -> tuple[Array, Array]:
-        """Energy [B] of the keypoints and its gradient at the points [B, K, 3]."""
+    def _data_energy(self, points: Array, projected: _Projected) -> Array:
+        """Of the keypoints at the points [B, K, 3]. -> [B]."""
         xp = namespace(points)
-        root = projected.root
-        energy = xp.sum(self.confidence * (root - 1), axis=-1) * self.delta**2
-        pull = (self.confidence / (root * projected.metre))[..., None] * projected.residual
+        energy = xp.sum(self.confidence * (projected.root - 1), axis=-1) * self.delta**2
+        if self.target_3d is not None:
+            residual_3d, weight = self._residual_3d(points)
+            energy = energy + 0.5 * xp.sum(weight[..., None] * residual_3d * residual_3d, axis=(1, 2))
+        return energy
+
+    def _data_force(self, points: Array, projected: _Projected) -> Array:
+        """The gradient of `_data_energy` at the points. -> [B, K, 3]."""
+        xp = namespace(points)
+        pull = (self.confidence / (projected.root * projected.metre))[..., None] * projected.residual
         along = xp.sum(pull * projected.along, axis=-1)[..., None]
         force = xp.concat([pull, along], axis=-1)
         if self.target_3d is not None:
+            # The weighted residuals sum to zero: centring has no gradient of its own.
             residual_3d, weight = self._residual_3d(points)
-            weighted = weight[..., None] * residual_3d
-            energy = energy + 0.5 * xp.sum(weighted * residual_3d, axis=(1, 2))
-            force = (
-                force + weighted
-            )  # the weighted residuals sum to zero: centring has no gradient of its own
-        return energy, force
+            force = force + weight[..., None] * residual_3d
+        return force
 
     def _residual_3d(self, points: Array) -> tuple[Array, Array]:
         """Differences [B, K, 3] to the 3D keypoints after their weighted means are aligned, and weights."""
@@ -224,89 +232,10 @@ class _Projected:
 
 
 @dataclass(frozen=True, eq=False)
-class Linearization:
-    """Energy [B], gradient [B, n], and the Gauss-Newton matrix ``w I + J^T J`` by its factor J [B, m, n]."""
+class _Point:
+    """Where B problems stand: ``z`` [B, n] and the residuals there."""
 
-    energy: Array
-    gradient: Array
-    J: Array
-    prior_weight: float
-
-    def where(self, mask: Array, other: Linearization) -> Linearization:
-        """This one for the problems of ``mask`` [B], the other for the rest."""
-        return Linearization(
-            choose(mask, self.energy, other.energy),
-            choose(mask, self.gradient, other.gradient),
-            choose(mask, self.J, other.J),
-            self.prior_weight,
-        )
-
-    def inverse_factor(self) -> DenseFactor | LowRankFactor:
-        """``S`` with ``S S^T = (w I + J^T J)^-1``, by one Cholesky factor of the smaller Gram matrix.
-
-        With ``K = J / sqrt(w)`` and ``I + K K^T = L L^T``: ``S = (I - K^T (L L^T + L^T)^-1 K) / sqrt(w)``. A
-        prior weight of zero is taken as one hundredth: J alone need not have full rank.
-        """
-        xp = namespace(self.J)
-        m, n = self.J.shape[1:]
-        root = max(self.prior_weight, 0.01) ** 0.5
-        K = self.J / root
-        transposed = xp.matrix_transpose(K)
-        eye = xp.eye(min(m, n), dtype=K.dtype, device=device(K))
-        if m >= n:  # (C C^T)^-1 = C^-T C^-1
-            C = xp.linalg.cholesky(eye + transposed @ K)
-            return DenseFactor(xp.matrix_transpose(xp.linalg.inv(C)) / root)
-        gram = eye + K @ transposed
-        inner = xp.linalg.inv(gram + xp.matrix_transpose(xp.linalg.cholesky(gram)))
-        return LowRankFactor(K, inner, root)
-
-    def solve(self, damping: Array) -> Array:
-        """The step ``-(J^T J + (w + damping) I)^-1 gradient``, [B, n], by the smaller of the two systems.
-
-        ``damping`` [B] > 0. With fewer rows than unknowns (m < n) the identity
-        ``(c I + J^T J)^-1 = (I - J^T (c I + J J^T)^-1 J) / c`` needs an m x m solve only.
-        """
-        xp = namespace(self.J)
-        m, n = self.J.shape[1:]
-        transposed = xp.matrix_transpose(self.J)
-        c = (self.prior_weight + damping)[:, None, None]
-        g = self.gradient[..., None]
-        eye = xp.eye(min(m, n), dtype=g.dtype, device=device(g))
-        if m >= n:
-            return -xp.linalg.solve(c * eye + transposed @ self.J, g)[..., 0]
-        inner = xp.linalg.solve(c * eye + self.J @ transposed, self.J @ g)
-        return -((g - transposed @ inner) / c)[..., 0]
-
-
-@dataclass(frozen=True, eq=False)
-class DenseFactor:
-    """A factor as a matrix, ``S`` [B, n, n]."""
-
-    S: Array
-
-    def times(self, u: Array) -> Array:
-        """``S u``; ``u`` [B, n]."""
-        return (self.S @ u[..., None])[..., 0]
-
-    def transposed_times(self, u: Array) -> Array:
-        """``S^T u``; ``u`` [B, n]."""
-        return (u[:, None, :] @ self.S)[:, 0]
-
-
-@dataclass(frozen=True, eq=False)
-class LowRankFactor:
-    """A factor ``S = (I - K^T M K) / root`` by its parts: ``K`` [B, m, n], ``inner`` M [B, m, m], m < n."""
-
-    K: Array
-    inner: Array
-    root: float
-
-    def times(self, u: Array) -> Array:
-        """``S u``; ``u`` [B, n]."""
-        v = self.inner @ (self.K @ u[..., None])
-        return (u - (namespace(u).matrix_transpose(self.K) @ v)[..., 0]) / self.root
-
-    def transposed_times(self, u: Array) -> Array:
-        """``S^T u``; ``u`` [B, n]."""
-        v = namespace(u).matrix_transpose(self.inner) @ (self.K @ u[..., None])
-        return (u - (namespace(u).matrix_transpose(self.K) @ v)[..., 0]) / self.root
+    z: Array
+    posed: PosedChain
+    projected: _Projected
+    limits: LimitResidual

@@ -84,13 +84,16 @@ class Pinned:
         """The term for some problems of the batch."""
         return replace(self, target=self.target[index], weight=self.weight[index])
 
-    def energy_and_gradient(self, posed: PosedChain) -> tuple[Array, Array]:
-        """Energy [B] and its gradient [B, P] with respect to the parameters."""
+    def energy(self, posed: PosedChain) -> Array:
+        """[B]."""
         xp = namespace(self.target)
+        difference = self._posed(posed).points - self.target
+        return 0.5 * xp.sum(self.weight[..., None] * difference * difference, axis=(1, 2))
+
+    def gradient(self, posed: PosedChain) -> Array:
+        """The energy's, with respect to the parameters. -> [B, P]."""
         own = self._posed(posed)
-        difference = own.points - self.target
-        force = self.weight[..., None] * difference
-        return 0.5 * xp.sum(force * difference, axis=(1, 2)), pull_back(self.chain, own, force)
+        return pull_back(self.chain, own, self.weight[..., None] * (own.points - self.target))
 
     def rows(self, posed: PosedChain) -> Array:
         """The Gauss-Newton rows [B, 3 M, P]."""

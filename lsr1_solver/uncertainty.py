@@ -26,9 +26,9 @@ def depth_uncertainty(problem: FitProblem, pose: BodyPose) -> np.ndarray:
         view = replace(view, kept=pose)
     objective, z = view.objective(start_at(view, pose))
     linear = objective.linearize(z)
-    transposed = np.swapaxes(linear.J, 1, 2)
+    transposed = np.swapaxes(linear.jacobian, 1, 2)
     # At least one hundredth of a prior: without any, depth is not determined at all.
-    H = transposed @ linear.J + max(linear.prior_weight, 0.01) * np.eye(objective.dimension)
+    H = transposed @ linear.jacobian + max(linear.prior_weight, 0.01) * np.eye(objective.dimension)
     chain = keypoint_chain(problem.body, SMPL_JOINT_NAMES, shape_count=view.chain.shape_count)
     posed = objective.pose(z)
     joints = replace(posed, points=posed.positions, attached=posed.positions)

@@ -193,7 +193,8 @@ class OptimizerTraining:
             state = minimizer.init(batch.objective, batch.start)
         gaps = []
         for _ in range(self._settings.unroll):
-            before = detached(state)
+            with torch.no_grad():
+                before = detached(minimizer.with_base(state))
             state = minimizer.step(batch.objective, before)
             energy = cast("torch.Tensor", state.energy).detach()
             gap = torch.clip(energy - batch.least, min=0.0)

@@ -66,7 +66,7 @@ class SmplxEnergy:
         flat = vertices.permute(1, 0, 2).reshape(vertices.shape[1], -1)
         points = torch.sparse.mm(self.regressor, flat).reshape(17, -1, 3).permute(1, 0, 2)
         placed = cast(Array, points - torch.tensor([0.0, 0.0, 5.0]))
-        energy, _ = self.objective._data_terms(placed, self.objective._projected(placed))
+        energy = self.objective._data_energy(placed, self.objective._projected(placed))
         return list(torch.autograd.grad(cast(torch.Tensor, energy).sum(), self.parameters))
 
 

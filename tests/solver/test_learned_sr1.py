@@ -10,6 +10,7 @@ import torch
 from lsr1_solver import fit_pose
 from lsr1_solver.arrays import Array
 from lsr1_solver.errors import FitError
+from lsr1_solver.kinematics import KeypointChain, PosedChain, row_jacobian
 from lsr1_solver.learned_sr1 import LARGEST_CUT, LEARNED_SR1, LearnedSR1, LearnedSR1State, load_learned_sr1
 from lsr1_solver.minimizer import LevenbergMarquardt
 from lsr1_solver.sr1_network import LearnedSR1Config, weight_shapes
@@ -72,7 +73,8 @@ def test_zero_weights_are_classical_sr1() -> None:
         if np.linalg.eigvalsh(textbook).min() > 0.2 * after.gamma[0, 0]:  # else the safeguard has its say
             assert np.allclose(matrix(after), textbook, rtol=1e-8, atol=1e-8 * np.abs(textbook).max())
             checked += 1
-        assert np.allclose(after.p[0], -matrix(after) @ before.gradient[0] * before.shrink[0, 0])
+        assert before.slope is not None  # without a base, the gradient
+        assert np.allclose(after.p[0], -matrix(after) @ before.slope[0] * before.shrink[0, 0])
     assert checked >= 3
 
 
@@ -147,6 +149,22 @@ def test_numpy_and_torch_agree(config: LearnedSR1Config) -> None:
     assert np.all(ours.energy < asked.energy_and_gradient(z)[0])
 
 
+def test_only_the_step_that_needs_a_jacobian_pays_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[KeypointChain] = []
+
+    def counted(chain: KeypointChain, posed: PosedChain, directions: Array) -> Array:
+        made.append(chain)
+        return row_jacobian(chain, posed, directions)
+
+    monkeypatch.setattr("lsr1_solver.objective.row_jacobian", counted)
+    asked = replace(objective(), target_3d=None, confidence_3d=None)
+    minimizer = replace(load_learned_sr1(), tolerance=0.0)
+    state = minimizer.init(asked, asked.start())
+    for count in (0, 1, 2, 2):
+        assert len(made) == count
+        state = minimizer.step(asked, state)
+
+
 def test_the_shipped_weights_load_and_say_where_they_come_from() -> None:
     trained = load_learned_sr1()
     assert sum(w.size for w in trained.weights.values()) < 2000
@@ -196,10 +214,11 @@ def test_it_stops_where_there_is_next_to_nothing_to_gain() -> None:
     state, slow = shipped.init(task, z), reference.init(task, z)
     for _ in range(12):
         state, slow = shipped.step(task, state), reference.step(task, slow)
-    assert state.converged.all() and state.base is not None
+    assert state.converged.all() and state.base is not None and state.slope is not None
     # A model's promise is no bound: a few times the tolerance.
     assert (state.energy <= slow.energy * (1 + 5 * shipped.tolerance)).all()
-    np.testing.assert_allclose(state.slope, state.base.transposed_times(state.gradient), atol=1e-9)
+    gradient = task.energy_and_gradient(state.z)[1]
+    np.testing.assert_allclose(state.slope, state.base.transposed_times(gradient), atol=1e-9)
 
 
 def test_from_far_it_ends_where_levenberg_marquardt_does_whatever_stands_beside() -> None:

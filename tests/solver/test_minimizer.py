@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
+from lsr1_solver.gauss_newton import DenseFactor
 from lsr1_solver.minimizer import Adam, LevenbergMarquardt, Minimizer, MinimizerState, State
-from lsr1_solver.objective import DenseFactor
 from lsr1_solver.quasi_newton import LBFGS, SR1
 
 MINIMIZERS = (LevenbergMarquardt(), LBFGS(tolerance=0), SR1(tolerance=0), Adam())

@@ -50,7 +50,7 @@ def test_rows_are_the_residuals_jacobian() -> None:
     asked = pinned_objective()
     assert asked.pinned is not None
     z = np.random.default_rng(5).normal(size=asked.start().shape)
-    J = asked.linearize(z).J[:, -6:]
+    J = asked.linearize(z).jacobian[:, -6:]
 
     def residual(z: np.ndarray) -> np.ndarray:
         joints = asked.pose(z).positions[:, cast(Pinned, asked.pinned).joints]
@@ -82,7 +82,7 @@ def test_numpy_and_torch_agree() -> None:
     twin = replace(in_torch(asked), pinned=theirs)
     z = np.random.default_rng(5).normal(size=asked.start().shape)
     ours, other = asked.linearize(z), twin.linearize(cast(Array, torch.tensor(z)))
-    for name in ("energy", "gradient", "J"):
+    for name in ("energy", "gradient", "jacobian"):
         assert np.allclose(cast(torch.Tensor, getattr(other, name)).numpy(), getattr(ours, name), atol=1e-9)
 
 

@@ -21,7 +21,7 @@ def test_it_is_the_spread_of_samples_of_the_laplace_approximation() -> None:
     view = person_view(asked)
     objective, z = view.objective(start_at(view, pose))
     linear = objective.linearize(z)
-    H = linear.J[0].T @ linear.J[0] + np.eye(objective.dimension)
+    H = linear.jacobian[0].T @ linear.jacobian[0] + np.eye(objective.dimension)
     rng = np.random.default_rng(0)
     # Small samples: the Jacobian is exact only near the pose.
     scale = 1e-3
