@@ -23,16 +23,17 @@ SMPL_JOINT_NAMES = (
 )  # fmt: skip
 SMPL_PARENTS = (-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19, 20, 21)
 # Joints of one depth are neighbours in SMPL's order, so forward kinematics takes a level at a time:
-# (first joint, last + 1, where the level's parents stand within the level above).
-LEVELS: tuple[tuple[int, int, tuple[int, ...]], ...] = (
-    (1, 4, (0, 0, 0)),
-    (4, 7, (0, 1, 2)),
-    (7, 10, (0, 1, 2)),
-    (10, 15, (0, 1, 2, 2, 2)),
-    (15, 18, (2, 3, 4)),
-    (18, 20, (1, 2)),
-    (20, 22, (0, 1)),
-    (22, 24, (0, 1)),
+# its joints, and where their parents stand within the level above, a slice where these are neighbours or one
+# parent serves all.
+LEVELS: tuple[tuple[slice, slice | np.ndarray], ...] = (
+    (slice(1, 4), slice(0, 1)),
+    (slice(4, 7), slice(0, 3)),
+    (slice(7, 10), slice(0, 3)),
+    (slice(10, 15), np.array([0, 1, 2, 2, 2])),
+    (slice(15, 18), slice(2, 5)),
+    (slice(18, 20), slice(1, 3)),
+    (slice(20, 22), slice(0, 2)),
+    (slice(22, 24), slice(0, 2)),
 )
 JOINT_COUNT = len(SMPL_JOINT_NAMES)
 _LAST_ROW = np.array([[0.0, 0.0, 0.0, 1.0]])
@@ -134,19 +135,17 @@ def forward_kinematics(rotations: Array, bones: Array) -> Array:
     position ``[..., :3, 3]`` of each joint.
     """
     xp = namespace(rotations)
-    last_row = xp.zeros_like(rotations[..., :1, :1]) + constant(_LAST_ROW, rotations)
+    last_row = xp.zeros((*rotations.shape[:2], 1, 4), dtype=rotations.dtype, device=device(rotations))
+    last_row = last_row + constant(_LAST_ROW, rotations)
     local = xp.concat([xp.concat([rotations, bones[..., None]], axis=-1), last_row], axis=-2)
     levels = [local[:, :1]]
-    for first, last, above in LEVELS:
+    for joints, above in LEVELS:
         parents = levels[-1]
-        width = last - first
-        if above == (0,) * width:  # one parent for the level: broadcasting serves
-            parents = parents[:, :1]
-        elif above == tuple(range(above[0], above[0] + width)):  # neighbours: a view serves
-            parents = parents[:, above[0] : above[0] + width]
+        if isinstance(above, slice):
+            parents = parents[:, above]
         else:
-            parents = xp.take(parents, constant(np.array(above), rotations), axis=1)
-        levels.append(parents @ local[:, first:last])
+            parents = xp.take(parents, constant(above, rotations), axis=1)
+        levels.append(parents @ local[:, joints])
     return xp.concat(levels, axis=1)
 
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -62,8 +62,8 @@ class KeypointChain:
     weight: Array
     gather: Array
     subtree: Array
-    # For the Jacobian: [K * 24, A] attachments of keypoint k below joint j, [K, 24] their weights, and what
-    # takes the joints' rotations to the change of the keypoints with the betas, [72, K * S].
+    # For the derivatives: [K * 24, A] attachments of keypoint k below joint j, and [K, 24] their weights;
+    # [72, K * S] takes the joints' rotations to the change of the keypoints with the betas.
     below: Array
     below_weight: Array
     shape_by_joint: Array
@@ -171,17 +171,26 @@ def _attachments(
 class PosedChain:
     """A chain in B poses, with what the derivatives reuse.
 
-    ``points`` [B, K, 3] keypoints; ``positions`` [B, 24, 3] joints; ``attached`` [B, A, 3]; ``turn``
-    [B, 24, 3, 3] takes a change of a rotation vector to a rotation in the world; ``G`` [B, 24, 3, 3].
+    ``points`` [B, K, 3] keypoints; ``positions`` [B, 24, 3] joints; ``attached`` [B, A, 3]; rotations
+    [B, 24, 3, 3]: ``G`` in the world, ``local`` in the parent's frame, and the ``centre`` of the parameters.
     """
 
     points: Array
     positions: Array
     attached: Array
-    turn: Array
     G: Array
     local: Array
+    centre: Array
     left_jacobian: Array
+
+    @cached_property
+    def turn(self) -> Array:
+        """What takes a change of a rotation vector to a rotation in the world. -> [B, 24, 3, 3].
+
+        exp(x + d) = exp(J_l d) exp(x), seen from the world: G_parent J_l = G centre^T J_l^T, as
+        G = G_parent exp(x) centre and exp(-x) J_l = J_l^T.
+        """
+        return self.G @ namespace(self.G).matrix_transpose(self.left_jacobian @ self.centre)
 
 
 def pose_chain(chain: KeypointChain, centre: Array, x: Array) -> PosedChain:
@@ -202,10 +211,7 @@ def pose_chain(chain: KeypointChain, centre: Array, x: Array) -> PosedChain:
     carrier = xp.take(world, chain.joint, axis=1)
     attached = (carrier[..., :3, :3] @ rest[:, JOINT_COUNT:, :, None])[..., 0]
     attached = attached + chain.weight[:, None] * carrier[..., :3, 3]
-    # exp(x + d) = exp(J_l d) exp(x), seen from the world: G_parent J_l = G centre^T J_l^T, as
-    # G = G_parent exp(x) centre and exp(-x) J_l = J_l^T.
-    turn = G @ xp.matrix_transpose(left_jacobian @ centre)
-    return PosedChain(chain.gather @ attached, positions, attached, turn, G, local, left_jacobian)
+    return PosedChain(chain.gather @ attached, positions, attached, G, local, centre, left_jacobian)
 
 
 def pull_back(chain: KeypointChain, posed: PosedChain, force: Array) -> Array:
@@ -224,12 +230,10 @@ def pull_back(chain: KeypointChain, posed: PosedChain, force: Array) -> Array:
     about_joint = posed.positions[..., :, None] * pull[..., None, :]
     torque = (total[..., :9] - xp.reshape(about_joint, (batch, -1, 9))) @ constant(_TORQUE, force)
     by_rotation = (xp.matrix_transpose(posed.turn) @ torque[..., None])[..., 0]
-    # A bone is fixed in its parent's frame: G_parent^T pull = R_local G^T pull.
-    on_bone = posed.local @ (xp.matrix_transpose(posed.G) @ pull[..., None])
-    carrier = xp.take(posed.G, chain.joint, axis=1)
-    on_point = xp.matrix_transpose(carrier) @ on_attachment[..., None]
-    at_rest = xp.reshape(xp.concat([on_bone, on_point], axis=1), (batch, -1))
-    by_shape = at_rest @ xp.matrix_transpose(chain.rest_shape)
+    # Every force in every joint's frame, where the shape moves the keypoints.
+    by_joint = xp.reshape(xp.matrix_transpose(posed.G), (batch, -1, 3)) @ xp.matrix_transpose(force)
+    shape_by_joint = xp.reshape(chain.shape_by_joint, (-1, chain.shape_count))
+    by_shape = xp.reshape(by_joint, (batch, -1)) @ shape_by_joint
     return xp.concat([xp.reshape(by_rotation, (batch, -1)), pull[:, 0], by_shape], axis=1)
 
 

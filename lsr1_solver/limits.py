@@ -31,8 +31,12 @@ SOFTNESS = 0.05
 JOINTS = np.array([SMPL_JOINT_NAMES.index(name) for name, _, _, _ in HINGES])
 BONES = np.array([bone for _, bone, _, _ in HINGES], dtype=float)
 FORBIDDEN = np.array([direction for _, _, direction, _ in HINGES], dtype=float)
-_FORBIDDEN_CROSS = cross_matrix(FORBIDDEN)
 ALLOWED = np.array([sin(radians(degrees)) for _, _, _, degrees in HINGES])
+# [L, 9, 4]: what takes a flattened rotation R to the bone's lean n.(R b) and to its lever (R b) x n, as
+# (b x n)^T = b^T [n]x; in standard deviations.
+_BEND = np.concatenate([FORBIDDEN[..., None], cross_matrix(FORBIDDEN)], axis=-1) / SOFTNESS
+_BEND = (_BEND[:, :, None] * BONES[:, None, :, None]).reshape(len(HINGES), 9, 4)
+_BENT = ALLOWED / SOFTNESS
 
 
 @cache
@@ -66,12 +70,10 @@ def limit_residual(posed: PosedChain) -> LimitResidual:
     """How far each hinge bends the wrong way; zero within its range."""
     xp = namespace(posed.local)
     joints = constant(JOINTS, posed.local)
-    bone = (xp.take(posed.local, joints, axis=1) @ constant(BONES, posed.local)[..., None])[..., 0]
-    forbidden = constant(FORBIDDEN, posed.local)
-    excess = (xp.sum(bone * forbidden, axis=-1) - constant(ALLOWED, posed.local)) / SOFTNESS
+    hinges = xp.reshape(xp.take(posed.local, joints, axis=1), (-1, len(HINGES), 1, 9))
+    bend = hinges @ constant(_BEND, hinges)
+    excess = bend[:, :, 0, 0] - constant(_BENT, hinges)
     active = xp.astype(excess > 0, excess.dtype)
-    # d(R b) = (J_l d) x (R b), so its lean towards n changes with J_l^T (R b x n); (b x n)^T = b^T [n]x.
-    lever = (bone[:, :, None] @ constant(_FORBIDDEN_CROSS, bone))[:, :, 0]
-    jacobian = xp.take(posed.left_jacobian, joints, axis=1)
-    row = (xp.matrix_transpose(jacobian) @ lever[..., None])[..., 0]
-    return LimitResidual(excess * active, row * active[..., None] / SOFTNESS)
+    # d(R b) = (J_l d) x (R b), so its lean towards n changes with J_l^T (R b x n).
+    row = (bend[..., 1:] @ xp.take(posed.left_jacobian, joints, axis=1))[:, :, 0]
+    return LimitResidual(excess * active, row * active[..., None])

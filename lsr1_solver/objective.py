@@ -14,7 +14,7 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from .arrays import Array, at_least, device, namespace
+from .arrays import Array, at_least, constant, device, namespace
 from .gauss_newton import Linearization
 from .kinematics import KeypointChain, PosedChain, pose_chain, pull_back, row_jacobian
 from .limits import LimitResidual, limit_residual
@@ -22,6 +22,8 @@ from .pins import Pinned
 
 # Metres: a point nearer than this to the camera's plane is taken to be there, and its residual is flat.
 NEAREST = 0.05
+# The two directions across the view.
+_ACROSS = np.eye(2)
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,7 +196,7 @@ class Objective:
         xp = namespace(posed.points)
         along = projected.along[..., None]
         scale = xp.sqrt(self.confidence / projected.root) / projected.metre
-        across = xp.zeros_like(along) + xp.eye(2, dtype=along.dtype, device=device(along))
+        across = xp.broadcast_to(constant(_ACROSS, along), (*along.shape[:2], 2, 2))
         directions = scale[..., None, None] * xp.concat([across, along], axis=-1)
         return row_jacobian(self.chain, posed, directions)
 

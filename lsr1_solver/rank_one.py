@@ -29,7 +29,7 @@ class Update:
 
 def dot(a: Array, b: Array) -> Array:
     """[B, n] twice -> [B, 1]."""
-    return namespace(a).sum(a * b, axis=-1)[:, None]
+    return (a[:, None] @ b[..., None])[..., 0]
 
 
 def multiply(gamma: Array, updates: tuple[Update, ...], u: Array) -> Array:

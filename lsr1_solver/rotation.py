@@ -14,6 +14,7 @@ from .arrays import Array, at_least, constant, device, namespace
 _SMALL = 1e-30
 # Twice the cosine below which the sine of an angle no longer tells it, 155 degrees.
 _NEARLY_HALF_A_TURN = -1.8
+_EYE = np.eye(3)
 # [3, 9]: from v to the flattened [v]x.
 _CROSS = np.array(
     [[0, 0, 0, 0, 0, -1, 0, 1, 0], [0, 0, 1, 0, 0, 0, -1, 0, 0], [0, -1, 0, 1, 0, 0, 0, 0, 0]], dtype=float
@@ -65,18 +66,10 @@ def exponential_and_left_jacobian(omega: Array) -> tuple[Array, Array]:
 
     ``omega`` [..., 3] axis-angle, radians -> two arrays [..., 3, 3].
     """
-    xp = namespace(omega)
-    square = xp.sum(omega * omega, axis=-1)
-    sine, versine, third = _sine_terms(square)
-    K = cross_matrix(omega)
-    outer = omega[..., :, None] * omega[..., None, :]
-    eye = xp.eye(3, dtype=omega.dtype, device=device(omega))
-
-    def combine(identity: Array, cross: Array, product: Array) -> Array:
-        return identity[..., None, None] * eye + cross[..., None, None] * K + product[..., None, None] * outer
-
-    # [omega]x^2 = omega omega^T - |omega|^2 I
-    return combine(1 - versine * square, sine, versine), combine(1 - third * square, versine, third)
+    sine, versine, third = (term[..., None, None] for term in _sine_terms(_dot(omega, omega)))
+    K, eye = cross_matrix(omega), constant(_EYE, omega)
+    K2 = K @ K
+    return eye + sine * K + versine * K2, eye + versine * K + third * K2
 
 
 def matrix_to_quaternion(R: Array) -> Array:
