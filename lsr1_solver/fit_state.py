@@ -103,17 +103,15 @@ class FitState:
     @property
     def dropped(self) -> np.ndarray:
         """[B, K] the keypoints that were seen and not believed: farther off than any noise."""
-        usable = self.view.problem.usable
         dropped = np.zeros(self.view.used.shape, dtype=bool)
-        dropped[:, usable] = self.view.dropped[:, : usable.sum()]
+        dropped[:, self.view.problem.usable] = self.view.dropped
         return dropped
 
     @property
     def swapped(self) -> np.ndarray:
         """[B, K] the keypoints whose sides were found exchanged, and put right."""
-        usable = self.view.problem.usable
         swapped = np.zeros(self.view.used.shape, dtype=bool)
-        swapped[:, usable] = (self.view.order != np.arange(self.view.order.shape[1]))[:, : usable.sum()]
+        swapped[:, self.view.problem.usable] = self.view.order != np.arange(self.view.order.shape[1])
         return swapped
 
     @property

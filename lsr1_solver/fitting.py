@@ -114,7 +114,10 @@ def _states(
         start = initializer_start(view, problem.initializer, np.arange(len(view.turn)))
         state = yield from stages.descend(view, *view.objective(start))
         for parts in SWAPPED_LIMBS:
+            before = state
             state = yield from stages.with_sides_exchanged(state, problem.initializer, parts)
+            if state is before:  # nothing is suspicious
+                break
         for _ in range(ROUNDS):
             before = state
             state = yield from stages.without_outliers(state, problem.initializer)
@@ -135,5 +138,6 @@ def fit_pose(
     max_iterations: int = 60,
 ) -> FitState:
     """The last state of ``fit``: for callers who have no use for the way there."""
-    states = fit(problem, minimizer, initial=initial, one_shape=one_shape, max_iterations=max_iterations)
-    return deque(states, maxlen=1).pop()  # the states of a long clip don't fit in memory all at once
+    with one_blas_thread():
+        states = _states(problem, minimizer, initial, one_shape, max_iterations)
+        return deque(states, maxlen=1).pop()  # the states of a long clip don't fit in memory all at once

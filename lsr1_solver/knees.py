@@ -7,6 +7,7 @@ answers with the mean of the two, which is neither, and a fit falls to whichever
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -46,16 +47,23 @@ class Thighs:
 
 def thighs(body: BodyModel, rotations: np.ndarray, pelvis: np.ndarray) -> Thighs:
     """Of poses before a camera that looks along -z: [N, 24, 3, 3] in the parents' frames, [N, 3] metres."""
-    joints = rest_joints(body, np.zeros((1, 1)))[0]
-    bones = joints[_KNEES] - joints[_HIPS]
-    bones /= np.linalg.norm(bones, axis=-1, keepdims=True)
+    hips, bones = _at_rest(body)
     root = rotations[:, :1]
-    local = rotations[:, _HIPS] @ bones[..., None]
-    ray = pelvis[:, None, :, None] + root @ (joints[_HIPS] - joints[0])[..., None]
+    local = rotations[:, _HIPS] @ bones
+    ray = pelvis[:, None, :, None] + root @ hips
     ray /= np.linalg.norm(ray, axis=-2, keepdims=True)
     depth = np.sum(ray * (root @ local), axis=-2)[..., 0]
     ahead = local[..., 2, 0]
     return Thighs(ahead, depth, ahead - 2 * depth * np.sum(root[..., 2:] * ray, axis=-2)[..., 0])
+
+
+@lru_cache(maxsize=8)
+def _at_rest(body: BodyModel) -> tuple[np.ndarray, np.ndarray]:
+    """Of the mean body: where the hips are about the pelvis, and the thighs' directions, [2, 3, 1] each."""
+    joints = rest_joints(body, np.zeros((1, 1)))[0]
+    bones = joints[_KNEES] - joints[_HIPS]
+    bones /= np.linalg.norm(bones, axis=-1, keepdims=True)
+    return (joints[_HIPS] - joints[0])[..., None], bones[..., None]
 
 
 def undecided(reading: Thighs, pose: Thighs) -> np.ndarray:

@@ -63,7 +63,7 @@ class Stages:
         """All frames, each on its own."""
         tiles = [slice(first, first + TILE) for first in range(0, len(z), TILE)]
         state: FitState | None = None
-        parts = [objective.select(tile) for tile in tiles]
+        parts = [objective.select(tile) for tile in tiles] if len(tiles) > 1 else [objective]
         for z, loss, status in self.minimise(parts, [z[tile] for tile in tiles]):
             state = FitState(iteration, status, loss, view, objective, z)
             if status is FitStatus.RUNNING:

@@ -63,10 +63,9 @@ class PersonView:
     """A problem's keypoints in the virtual camera.
 
     ``turn`` [B, 3, 3] from camera axes to the virtual camera's; ``target`` [B, K', 2] on its image plane;
-    ``confidence`` [B, K'], for the K' keypoints that the body knows; where a temporal term needs them, SMPL's
-    24 joints come last, with confidence 0. ``order`` [B, K'] says which of these keypoints the picture shows
-    at each place: not its own where left and right were found swapped. ``kept`` is the pose in camera axes
-    that gives what the problem holds its values, None where it holds nothing.
+    ``confidence`` [B, K'], for the K' keypoints that the body knows. ``order`` [B, K'] says which of these
+    keypoints the picture shows at each place: not its own where left and right were found swapped. ``kept``
+    is the pose in camera axes that gives what the problem holds its values, None where it holds nothing.
     """
 
     problem: FitProblem
@@ -85,9 +84,8 @@ class PersonView:
     @cached_property
     def used(self) -> np.ndarray:
         """[B, K] whether a keypoint of the format has a part in the fit."""
-        usable = self.problem.usable
         used = np.zeros(self.problem.keypoints.confidence.shape, dtype=bool)
-        used[:, usable] = self.confidence[:, : usable.sum()] > 0
+        used[:, self.problem.usable] = self.confidence > 0
         return used
 
     @cached_property
@@ -95,8 +93,7 @@ class PersonView:
         """[B, K, 2] pixels where each keypoint is taken to be, sides put right."""
         usable = self.problem.usable
         xy = self.problem.keypoints.xy.copy()
-        order = self.order[:, : usable.sum(), None]
-        xy[:, usable] = np.take_along_axis(xy[:, usable], order, axis=1)
+        xy[:, usable] = np.take_along_axis(xy[:, usable], self.order[..., None], axis=1)
         return xy
 
     @property
@@ -104,9 +101,7 @@ class PersonView:
         """[B, K'] the keypoints that were seen and then left out."""
         problem = self.problem
         seen = problem.keypoints.confidence[:, problem.usable] * problem.fitted_frames[:, None] > 0
-        missing = np.zeros((len(seen), self.confidence.shape[1] - seen.shape[1]), dtype=bool)
-        seen = np.take_along_axis(np.concatenate([seen, missing], axis=1), self.order, axis=1)
-        return seen & (self.confidence == 0)
+        return np.take_along_axis(seen, self.order, axis=1) & (self.confidence == 0)
 
     def without(self, dropped: np.ndarray) -> PersonView:
         """The same view without some keypoints; ``dropped`` [B, K']."""
@@ -190,8 +185,6 @@ class PersonView:
         if points is None:
             return None, None
         points = points[frames][:, self.problem.usable]
-        missing = np.full((len(frames), len(self.chain.landmarks) - points.shape[1], 3), np.nan)
-        points = np.concatenate([points, missing], axis=1)
         known = np.all(np.isfinite(points), axis=-1, keepdims=True)
         turned = np.where(known, points, 0.0) @ np.swapaxes(self.turn[frames], -1, -2)
         return turned, known[..., 0].astype(float) / self.problem.weights.sigma_3d**2
@@ -234,12 +227,9 @@ def person_view(problem: FitProblem) -> PersonView:
     usable = problem.usable
     keypoints = problem.keypoints
     names = [name for name, known in zip(keypoints.format.joints, usable, strict=True) if known and name]
-    tied = ()
-    chain = keypoint_chain(problem.body, [*names, *tied], shape_count=problem.shape_count)
+    chain = keypoint_chain(problem.body, names, shape_count=problem.shape_count)
     confidence = keypoints.confidence[:, usable] * problem.fitted_frames[:, None]
     turn, target = virtual_view(image_plane(problem.camera, keypoints.xy[:, usable]), confidence)
-    target = np.pad(target, ((0, 0), (0, len(tied)), (0, 0)))
-    confidence = np.pad(confidence, ((0, 0), (0, len(tied))))
     order = np.tile(np.arange(confidence.shape[1]), (len(confidence), 1))
     return PersonView(problem, chain, turn, target, confidence, order)
 
