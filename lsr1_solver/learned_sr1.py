@@ -116,7 +116,7 @@ class LearnedSR1:
         gamma, updates, move = self.direction(state, g)
         # Downhill, or else along the preconditioned gradient itself.
         slope = dot(g, move)
-        downhill = slope < -DEGENERATE * (norm(g) * norm(move))[:, None]
+        downhill = slope < -DEGENERATE * xp.sqrt(dot(g, g) * dot(move, move))
         move = xp.where(downhill, move, -gamma * g) * state.shrink
         z = state.z + _from_base(state.base, move)
         energy, gradient = objective.energy_and_gradient(z)

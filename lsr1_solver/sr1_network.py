@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from .arrays import Array, at_least, at_most, namespace
+import numpy as np
+
+from .arrays import Array, at_least, at_most, constant, namespace
 
 # Lengths below this are zero, in single precision too.
 TINY = 1e-15
 VECTOR_FEATURES = 7
 SCALAR_FEATURES = 5
-# Among the products of the vectors x, p, H q, g, q, r, H g: those of which cosines are features.
-_COSINES = ((1, 2), (3, 4), (1, 3))
+# Of the vectors x, p, H q, g, q, r, H g: those over which p's length is a feature, and the pairs (p, H q),
+# (g, q) and (p, g) whose cosines are.
+_UNDER = np.array([2, 6])
+_ONE, _OTHER = np.array([1, 3, 1]), np.array([2, 4, 3])
+_PAIRS = VECTOR_FEATURES * _ONE + _OTHER
 
 
 @dataclass(frozen=True)
@@ -80,8 +85,7 @@ def _scalar_features(products: Array, length: Array) -> Array:
     """
     xp = namespace(length)
     length = length + TINY
-    # p over H q and over H g; the angles between p and H q, g and q, p and g.
-    ratios = xp.log(length[:, 1:2] / xp.stack([length[:, 2], length[:, 6]], axis=-1))
-    dots = xp.stack([products[:, i, j] for i, j in _COSINES], axis=-1)
-    sizes = xp.stack([length[:, i] * length[:, j] for i, j in _COSINES], axis=-1)
-    return xp.concat([at_most(at_least(ratios, -5.0), 5.0), dots / sizes], axis=-1)
+    under, one, other = (xp.take(length, constant(i, length), axis=1) for i in (_UNDER, _ONE, _OTHER))
+    ratios = xp.log(length[:, 1:2] / under)
+    dots = xp.take(xp.reshape(products, (-1, products.shape[1] ** 2)), constant(_PAIRS, length), axis=1)
+    return xp.concat([at_most(at_least(ratios, -5.0), 5.0), dots / (one * other)], axis=-1)
