@@ -7,6 +7,7 @@ detector did not see is.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -62,7 +63,11 @@ _TYPICAL_LOG_SCALE = -2.3
 
 def input_slots(landmarks: Sequence[str]) -> np.ndarray:
     """Where each slot's point stands among a format's ``landmarks``, -1 where there is none. -> [25]."""
-    order = list(landmarks)
+    return _input_slots(tuple(landmarks))
+
+
+@lru_cache(maxsize=16)
+def _input_slots(order: tuple[str, ...]) -> np.ndarray:
     found = np.full(SLOTS, -1)
     for slot, name in enumerate(INPUT_LANDMARKS):
         for candidate in (name, *SUBSTITUTES.get(name, ())):
