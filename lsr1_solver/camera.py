@@ -11,8 +11,8 @@ from math import radians, tan
 
 import numpy as np
 
+from .arrays import Array, at_least, namespace
 from .errors import FitError
-from .rotation import rotation_between
 
 DEFAULT_FIELD_OF_VIEW = 50.0  # degrees, over the longer side: between a phone's and a normal lens's
 
@@ -121,12 +121,41 @@ def virtual_view(plane: np.ndarray, seen: np.ndarray) -> tuple[np.ndarray, np.nd
     from camera axes to the virtual camera's, which looks along the mean visible ray, and the keypoints on
     its image plane [B, K, 2].
     """
-    rays = np.concatenate([plane, -np.ones_like(plane[..., :1])], axis=-1)
-    unit = rays / np.linalg.norm(rays, axis=-1, keepdims=True)
-    mean = np.sum(unit * (seen > 0)[..., None], axis=1)
-    mean = np.where(np.any(seen > 0, axis=1)[:, None], mean, [0.0, 0.0, -1.0])
-    turn = rotation_between(mean, np.array([0.0, 0.0, -1.0]))
-    turned = rays @ np.swapaxes(turn, -1, -2)
-    # A ray more than 90 degrees off the mean cannot be on one person; unseen points may be anywhere.
-    depth = np.maximum(-turned[..., 2:], 1e-6)
-    return turn, np.where((seen > 0)[..., None], turned[..., :2] / depth, 0.0)
+    return turn_to_points(np.where((seen > 0)[..., None], plane, 0.0), (seen > 0).astype(plane.dtype))
+
+
+def turn_to_points(plane: Array, seen: Array) -> tuple[Array, Array]:
+    """`virtual_view` on numpy or torch.
+
+    ``plane`` [B, K, 2] image-plane coordinates, finite everywhere; ``seen`` [B, K] 1 or 0. Returns the
+    rotation [B, 3, 3] to the camera that looks along the mean seen ray, and the points on its image plane, 0
+    where not seen.
+    """
+    xp = namespace(plane)
+    rays = xp.concat([plane, -xp.ones_like(plane[..., :1])], axis=-1)
+    unit = rays * (seen / xp.sqrt(xp.sum(rays * rays, axis=-1)))[..., None]
+    mean = xp.sum(unit, axis=1)
+    x, y, z = mean[:, 0], mean[:, 1], mean[:, 2]
+    # Nothing seen is seen straight ahead.
+    length = xp.sqrt(x * x + y * y + z * z)
+    z = xp.where(length > 0, z, -xp.ones_like(z))
+    length = xp.where(length > 0, length, xp.ones_like(length))
+    x, y, c = x / length, y / length, -z / length
+    share = 1 / (1 + c)
+    entries = [1 - share * x * x, -share * x * y, x, -share * x * y, 1 - share * y * y, y, -x, -y, c]
+    turn = xp.reshape(xp.stack(entries, axis=-1), (-1, 3, 3))
+    return turn, plane_in_view(turn, plane, seen)
+
+
+def plane_in_view(turn: Array, plane: Array, seen: Array) -> Array:
+    """Points on the image plane of a camera that is turned by ``turn``, 0 where not seen.
+
+    ``turn`` [..., 3, 3]; ``plane`` [..., K, 2] on the image plane before, finite everywhere; ``seen``
+    [..., K]. -> [..., K, 2].
+    """
+    xp = namespace(plane)
+    rays = xp.concat([plane, -xp.ones_like(plane[..., :1])], axis=-1)
+    turned = rays @ xp.matrix_transpose(turn)
+    # A ray more than 90 degrees off the mean cannot be on one person.
+    depth = at_least(-turned[..., 2:], 1e-6)
+    return turned[..., :2] / depth * seen[..., None]

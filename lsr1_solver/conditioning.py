@@ -19,9 +19,11 @@ TRUST = 0.25
 
 
 def conditioned(
-    covariance: np.ndarray, value: np.ndarray, sigma: np.ndarray
+    covariance: np.ndarray, value: np.ndarray, sigma: np.ndarray, root: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """N Gaussians about zero with one ``covariance`` [P, P], given numbers near ``value`` [N, P].
+
+    ``root`` is the covariance's Cholesky factor, where that is known.
 
     ``sigma`` [N, P] says how near: 0 exactly, inf not at all; of rotation vectors it is the angle between
     the rotations. Returns the mean [N, P], ``A`` with ``A A^T`` the covariance that remains, and which
@@ -30,7 +32,7 @@ def conditioned(
     """
     exact, near = sigma == 0, np.isfinite(sigma) & (sigma > 0)
     if not exact.any() and not near.any():  # most fits hold nothing
-        return np.zeros_like(value), np.linalg.cholesky(covariance), ~exact
+        return np.zeros_like(value), np.linalg.cholesky(covariance) if root is None else root, ~exact
     if not near.any() and np.all(exact == exact[0]):
         mean, conditional = _given_exactly(_believed(covariance, exact[0]), value, exact[0])
         return mean, _root(conditional, ~exact[0])[:, ~exact[0]], ~exact

@@ -10,14 +10,15 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
 
 from .body_model import JOINT_COUNT, SMPL_PARENTS
+from .camera import turn_to_points
 from .errors import FitError
-from .initializer_input import INPUT_LANDMARKS, INPUT_SIZE, SLOTS, input_features, turn_to_points
+from .initializer_input import INPUT_LANDMARKS, INPUT_SIZE, SLOTS, input_features
 from .kinematics import BETAS_START
 from .rotation import six_d_to_matrix
 from .weight_files import read_npz
@@ -44,6 +45,11 @@ class Initializer:
     weights: Mapping[str, np.ndarray]
     covariance: np.ndarray
     metadata: Mapping[str, object]
+
+    @cached_property
+    def root(self) -> np.ndarray:
+        """The covariance's Cholesky factor: its first rows and columns are that of the covariance's first."""
+        return np.linalg.cholesky(self.covariance)
 
     @property
     def blocks(self) -> int:

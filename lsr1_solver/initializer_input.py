@@ -12,6 +12,8 @@ from functools import lru_cache
 import numpy as np
 
 from .arrays import Array, at_least, device, namespace
+from .camera import plane_in_view as plane_in_view
+from .camera import turn_to_points as turn_to_points
 
 _LIMBS = ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
 _SIDES = ("left", "right")
@@ -90,43 +92,6 @@ def arrange_input(
     index = np.where(known, slots, 0)
     confidence = np.where(known, confidence[:, index], 0.0)
     return np.where((confidence > 0)[..., None], target[:, index], 0.0), confidence
-
-
-def turn_to_points(plane: Array, seen: Array) -> tuple[Array, Array]:
-    """`camera.virtual_view` on numpy or torch, in closed form.
-
-    ``plane`` [B, K, 2] image-plane coordinates, finite everywhere; ``seen`` [B, K] 1 or 0. Returns the
-    rotation [B, 3, 3] to the camera that looks along the mean seen ray, and the points on its image plane, 0
-    where not seen.
-    """
-    xp = namespace(plane)
-    rays = xp.concat([plane, -xp.ones_like(plane[..., :1])], axis=-1)
-    unit = rays * (seen / xp.sqrt(xp.sum(rays * rays, axis=-1)))[..., None]
-    mean = xp.sum(unit, axis=1)
-    x, y, z = mean[:, 0], mean[:, 1], mean[:, 2]
-    # Nothing seen is seen straight ahead.
-    length = xp.sqrt(x * x + y * y + z * z)
-    z = xp.where(length > 0, z, -xp.ones_like(z))
-    length = xp.where(length > 0, length, xp.ones_like(length))
-    x, y, c = x / length, y / length, -z / length
-    share = 1 / (1 + c)
-    entries = [1 - share * x * x, -share * x * y, x, -share * x * y, 1 - share * y * y, y, -x, -y, c]
-    turn = xp.reshape(xp.stack(entries, axis=-1), (-1, 3, 3))
-    return turn, plane_in_view(turn, plane, seen)
-
-
-def plane_in_view(turn: Array, plane: Array, seen: Array) -> Array:
-    """Points on the image plane of a camera that is turned by ``turn``, 0 where not seen.
-
-    ``turn`` [..., 3, 3]; ``plane`` [..., K, 2] on the image plane before, finite everywhere; ``seen``
-    [..., K]. -> [..., K, 2].
-    """
-    xp = namespace(plane)
-    rays = xp.concat([plane, -xp.ones_like(plane[..., :1])], axis=-1)
-    turned = rays @ xp.matrix_transpose(turn)
-    # A ray more than 90 degrees off the mean cannot be on one person.
-    depth = at_least(-turned[..., 2:], 1e-6)
-    return turned[..., :2] / depth * seen[..., None]
 
 
 def centre_and_spread(plane: Array, seen: Array) -> tuple[Array, Array]:

@@ -82,8 +82,8 @@ def initializer_start(view: PersonView, initializer: Initializer, frames: np.nda
     points = _about_pelvis(view, rotations, betas)
     pelvis = place_ahead(points, view.target[frames], view.confidence[frames])
     size = view.chain.size
-    covariance = initializer.covariance[:size, :size]
-    return Start(frames, rotations, pelvis, betas, -pelvis[:, 2], covariance)
+    covariance, root = (matrix[:size, :size] for matrix in (initializer.covariance, initializer.root))
+    return Start(frames, rotations, pelvis, betas, -pelvis[:, 2], covariance, root=root)
 
 
 def prior_covariance(view: PersonView) -> np.ndarray:

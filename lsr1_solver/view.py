@@ -29,8 +29,9 @@ class Start:
     ``frames`` [N] the frame each belongs to. The prior's centre: ``centre`` [N, 24, 3, 3] rotations in their
     parents' frames, ``pelvis`` [N, 3] metres, ``betas`` [N, S]; its ``covariance`` [P, P], of the deviations
     ``x``: rotation vectors with ``R = exp(x) centre``, the pelvis across the view in metres and along it as a
-    share of the ``distance`` [N] metres, the betas. ``begin`` [N, P] is the deviation to begin at, None for
-    the centre itself. Starts of one frame share their ``distance``, so that their energies compare.
+    share of the ``distance`` [N] metres, the betas; ``root`` [P, P] its Cholesky factor, where that is known.
+    ``begin`` [N, P] is the deviation to begin at, None for the centre itself. Starts of one frame share their
+    ``distance``, so that their energies compare.
     """
 
     frames: np.ndarray
@@ -40,6 +41,7 @@ class Start:
     distance: np.ndarray
     covariance: np.ndarray
     begin: np.ndarray | None = None
+    root: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -139,7 +141,7 @@ class PersonView:
         weights = self.problem.weights
         begin = np.zeros((len(start), self.chain.size)) if start.begin is None else start.begin
         value, sigma = self._held(start, begin)
-        mean, basis, free = conditioned(start.covariance, value, sigma)
+        mean, basis, free = conditioned(start.covariance, value, sigma, start.root)
         offset = start.spread * mean
         offset[:, PELVIS] += start.pelvis
         offset[:, BETAS_START:] += start.betas

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 import torch
 
-from .. import clip_initializer, initializer_input, rotation
+from .. import camera, clip_initializer, initializer_input, rotation
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,15 +29,15 @@ def input_features(plane: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
 
 
 def turn_to_points(plane: torch.Tensor, seen: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """`initializer_input.turn_to_points`."""
-    turned = initializer_input.turn_to_points(cast("np.ndarray", plane), cast("np.ndarray", seen))
+    """`camera.turn_to_points`."""
+    turned = camera.turn_to_points(cast("np.ndarray", plane), cast("np.ndarray", seen))
     return cast("tuple[torch.Tensor, torch.Tensor]", turned)
 
 
 def plane_in_view(turn: torch.Tensor, plane: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
-    """`initializer_input.plane_in_view`."""
+    """`camera.plane_in_view`."""
     arrays = (cast("np.ndarray", a) for a in (turn, plane, seen))
-    return cast("torch.Tensor", initializer_input.plane_in_view(*arrays))
+    return cast("torch.Tensor", camera.plane_in_view(*arrays))
 
 
 def clip_features(

@@ -27,13 +27,12 @@ from lsr1_solver.initializer_input import (
     arrange_input,
     input_features,
     input_slots,
-    turn_to_points,
 )
 from lsr1_solver.keypoint_formats import BODY_25, COCO_17, FORMATS, SMPL_24
 from lsr1_solver.kinematics import keypoint_chain, pose_chain
 from lsr1_solver.model_file import load_body_model
 from lsr1_solver.pose_prior import load_pose_prior
-from lsr1_solver.rotation import axis_angle_to_matrix, geodesic_angle
+from lsr1_solver.rotation import axis_angle_to_matrix, geodesic_angle, rotation_between
 from lsr1_solver.smpl_landmarks import mirrored
 from lsr1_solver.training.initializer_network import InitializerNetwork
 from lsr1_solver.training.pose_prior import sample_poses
@@ -81,10 +80,12 @@ def test_numpy_and_torch_see_the_same_features_and_virtual_camera() -> None:
     points, _ = _people()
     plane, seen = points[..., :2] / -points[..., 2:], _seen(12)
     turn, turned = virtual_view(plane, seen)
-    ours = turn_to_points(plane, seen)
+    rays = np.concatenate([plane, -np.ones_like(plane[..., :1])], axis=-1)
+    unit = rays / np.linalg.norm(rays, axis=-1, keepdims=True)
+    ahead = rotation_between(np.sum(unit * seen[..., None], axis=1), np.array([0.0, 0.0, -1.0]))
+    np.testing.assert_allclose(turn, ahead, atol=1e-12)
     theirs = tensor_turn(torch.from_numpy(plane), torch.from_numpy(seen))
     for i, expected in enumerate((turn, turned)):
-        np.testing.assert_allclose(ours[i], expected, atol=1e-12)
         np.testing.assert_allclose(theirs[i].numpy(), expected, atol=1e-12)
     features = tensor_features(*(torch.from_numpy(a) for a in (turned, seen))).numpy()
     np.testing.assert_allclose(features, input_features(turned, seen), atol=1e-12)
