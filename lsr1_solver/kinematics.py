@@ -62,10 +62,13 @@ class KeypointChain:
     weight: Array
     gather: Array
     subtree: Array
-    # For the derivatives: [K * 24, A] attachments of keypoint k below joint j, and [K, 24] their weights;
-    # [72, K * S] takes the joints' rotations to the change of the keypoints with the betas.
-    below: Array
+    # For the derivatives: [K, 24] the weight of keypoint k's attachments below joint j; [M + 1, A + 24] what
+    # makes of attachments and joints the M lever arms of keypoints about joints above them, and a last row of
+    # zeros; [K * 24] where each k and j find theirs; [72, K * S] takes the joints' rotations to the change of
+    # the keypoints with the betas.
     below_weight: Array
+    arms: Array
+    arm_of: Array
     shape_by_joint: Array
 
     @property
@@ -88,9 +91,9 @@ class KeypointChain:
         def index(a: Array) -> Array:
             return xp.asarray(a, device=device(like))
 
-        names = [f.name for f in fields(self) if f.name not in ("landmarks", "joint", "keypoint")]
-        reals = {name: real(getattr(self, name)) for name in names}
-        return replace(self, joint=index(self.joint), keypoint=index(self.keypoint), **reals)
+        own = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "landmarks"}
+        indices = ("joint", "keypoint", "arm_of")
+        return replace(self, **{name: (index if name in indices else real)(a) for name, a in own.items()})
 
 
 def keypoint_chain(body: BodyModel, landmarks: Sequence[str], *, shape_count: int = 10) -> KeypointChain:
@@ -127,6 +130,8 @@ def _keypoint_chain(body: BodyModel, landmarks: tuple[str, ...], count: int) -> 
     subtree = descendant_mask()[:, joint]
     below = gather[:, None] * subtree
     below_weight = below @ np.array(weight)
+    arms = np.concatenate([below, -below_weight[..., None] * np.eye(JOINT_COUNT)], axis=-1)
+    moved = below.any(axis=-1)
     rest_shape = np.concatenate([bones_shape, np.array(points_shape)])
     # A bone turns with its parent, an attachment with its joint.
     by_joint = np.zeros((JOINT_COUNT, 3, len(landmarks), count))
@@ -143,8 +148,9 @@ def _keypoint_chain(body: BodyModel, landmarks: tuple[str, ...], count: int) -> 
         np.array(weight),
         gather,
         subtree,
-        below.reshape(-1, len(joint)),
         below_weight,
+        np.concatenate([arms[moved], np.zeros((1, arms.shape[-1]))]),
+        np.where(moved, np.cumsum(moved).reshape(moved.shape) - 1, moved.sum()).reshape(-1),
         by_joint.reshape(ROTATION_SIZE, -1),
     )
 
@@ -245,8 +251,8 @@ def row_jacobian(chain: KeypointChain, posed: PosedChain, directions: Array) -> 
     """
     xp = namespace(directions)
     batch, count, rows = directions.shape[:3]
-    arm = xp.reshape(chain.below @ posed.attached, (batch, count, JOINT_COUNT, 3))
-    arm = arm - chain.below_weight[..., None] * posed.positions[:, None]
+    arms = chain.arms @ xp.concat([posed.attached, posed.positions], axis=1)
+    arm = xp.reshape(xp.take(arms, chain.arm_of, axis=1), (batch, count, JOINT_COUNT, 3))
     # (arm x direction)^T = arm^T [direction]x, one product a keypoint; then one a joint with its turn.
     crosses = xp.permute_dims(cross_matrix(directions), (0, 1, 3, 2, 4))
     lever = arm @ xp.reshape(crosses, (batch, count, 3, rows * 3))
