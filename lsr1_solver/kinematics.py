@@ -205,19 +205,32 @@ def pose_chain(chain: KeypointChain, centre: Array, x: Array) -> PosedChain:
     ``centre`` [B, 24, 3, 3] rotations around which the parameters turn: joint j's rotation in its parent's
     frame is ``exp(x_j) centre_j``; ``x`` [B, P] (rotation vectors in radians, pelvis in metres, betas).
     """
-    xp = namespace(x)
-    batch = x.shape[0]
-    omega = xp.reshape(x[:, :ROTATION_SIZE], (batch, JOINT_COUNT, 3))
+    omega = namespace(x).reshape(x[:, :ROTATION_SIZE], (-1, JOINT_COUNT, 3))
     exponential, left_jacobian = exponential_and_left_jacobian(omega)
     local = exponential @ centre
-    rest = chain.rest + xp.reshape(x[:, BETAS_START:] @ chain.rest_shape, (batch, -1, 3))
+    world, attached = _carried(chain, local, x)
+    return PosedChain(
+        chain.gather @ attached, world[..., :3, 3], attached, world[..., :3, :3], local, centre, left_jacobian
+    )
+
+
+def keypoints_at(chain: KeypointChain, local: Array, x: Array) -> Array:
+    """The keypoints alone, [B, K, 3], of joints that are turned by ``local`` [B, 24, 3, 3] and nothing else.
+
+    Of ``x`` [B, P] pelvis and betas count.
+    """
+    return chain.gather @ _carried(chain, local, x)[1]
+
+
+def _carried(chain: KeypointChain, local: Array, x: Array) -> tuple[Array, Array]:
+    """The joints in the world [B, 24, 4, 4] and the attachments that they carry [B, A, 3]."""
+    xp = namespace(x)
+    rest = chain.rest + xp.reshape(x[:, BETAS_START:] @ chain.rest_shape, (x.shape[0], -1, 3))
     bones = xp.concat([x[:, None, PELVIS], rest[:, 1:JOINT_COUNT]], axis=1)
     world = forward_kinematics(local, bones)
-    G, positions = world[..., :3, :3], world[..., :3, 3]
     carrier = xp.take(world, chain.joint, axis=1)
     attached = (carrier[..., :3, :3] @ rest[:, JOINT_COUNT:, :, None])[..., 0]
-    attached = attached + chain.weight[:, None] * carrier[..., :3, 3]
-    return PosedChain(chain.gather @ attached, positions, attached, G, local, centre, left_jacobian)
+    return world, attached + chain.weight[:, None] * carrier[..., :3, 3]
 
 
 def pull_back(chain: KeypointChain, posed: PosedChain, force: Array) -> Array:

@@ -45,10 +45,8 @@ class Stages:
             done = [bool(np.all(state.converged)) for state in states]
             energy = np.concatenate([state.energy for state in states])
             status = FitStatus.RUNNING
-            if np.all(np.isnan(energy)):
-                status = FitStatus.DIVERGED
-            elif all(done):
-                status = FitStatus.CONVERGED
+            if all(done):  # a problem without an energy counts as converged
+                status = FitStatus.DIVERGED if np.all(np.isnan(energy)) else FitStatus.CONVERGED
             elif iteration == self.max_iterations:
                 status = FitStatus.MAX_ITERATIONS
             yield np.concatenate([state.z for state in states]), energy, status

@@ -9,7 +9,7 @@ import numpy as np
 from .body_model import JOINT_COUNT, BodyPose
 from .initializer import Initializer
 from .initializer_input import arrange_input
-from .kinematics import BETAS_START, PELVIS, ROTATION_SIZE, pose_chain
+from .kinematics import BETAS_START, PELVIS, ROTATION_SIZE, keypoints_at
 from .knees import about_decided
 from .problem import FitProblem
 from .rotation import axis_angle_to_matrix
@@ -115,7 +115,7 @@ def _about_pelvis(view: PersonView, rotations: np.ndarray, betas: np.ndarray) ->
     """Keypoints of a pose and shape with the pelvis at the origin. -> [N, K, 3]."""
     x = np.zeros((len(rotations), view.chain.size))
     x[:, BETAS_START:] = betas
-    return pose_chain(view.chain, rotations, x).points
+    return keypoints_at(view.chain, rotations, x)
 
 
 def _place(view: PersonView, frames: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -138,11 +138,11 @@ class PersonView:
 
     def objective(self, start: Start) -> tuple[Objective, np.ndarray]:
         """The objective around a start, and the start as its unknowns z [N, n]."""
-        weights = self.problem.weights
+        weights, spread = self.problem.weights, start.spread
         begin = np.zeros((len(start), self.chain.size)) if start.begin is None else start.begin
         value, sigma = self._held(start, begin)
         mean, basis, free = conditioned(start.covariance, value, sigma, start.root)
-        offset = start.spread * mean
+        offset = spread * mean
         offset[:, PELVIS] += start.pelvis
         offset[:, BETAS_START:] += start.betas
         points_3d, confidence_3d = self.points_3d(start.frames)
@@ -150,7 +150,7 @@ class PersonView:
             chain=self.chain,
             centre=start.centre,
             offset=offset,
-            spread=start.spread,
+            spread=spread,
             basis=basis,
             target=self.target[start.frames],
             confidence=self.confidence[start.frames],
