@@ -45,6 +45,14 @@ _OF_UPDATE = ((1, 1), (4, 4), (5, 5), (1, 4), (5, 4))
 
 
 @dataclass(frozen=True, eq=False)
+class Evaluated:
+    """``energy`` [B] and ``gradient`` [B, n] of a point."""
+
+    energy: Array
+    gradient: Array
+
+
+@dataclass(frozen=True, eq=False)
 class LearnedSR1State:
     """Best points [B, n]; H by its vectors, identity and base; the last trial's pair.
 
@@ -52,7 +60,8 @@ class LearnedSR1State:
     itself where ``rough`` says so; ``base`` S or None, ``age`` steps old, and ``based`` [B] the energy where
     it was made; ``gamma`` [B, 1]; up to L ``updates``; ``shrink`` [B, 1] is 1 until a step fails. In the
     base's coordinates: ``p``, ``q`` [B, n], None before the first step, and the gradient ``slope`` [B, n],
-    None before the base.
+    None before the base. ``trial`` is the last point tried, and ``kept`` [B] whether it is the best, as long
+    as its gradient was not asked for: ``q`` and ``slope`` are then those before it.
     """
 
     z: Array
@@ -69,6 +78,8 @@ class LearnedSR1State:
     slope: Array | None
     based: Array
     age: int = 0
+    trial: Evaluated | NormalEquations | None = None
+    kept: Array | None = None
 
     def multiply(self, u: Array) -> Array:
         """``H u`` in the base's coordinates, never forming the matrix. [B, n] -> [B, n]."""
@@ -105,12 +116,11 @@ class LearnedSR1:
     def step(self, objective: LeastSquares, state: LearnedSR1State) -> LearnedSR1State:
         """Update H, move, evaluate; keep the point only if it lowers the energy."""
         xp = namespace(state.z)
-        if state.model is not None:
-            if state.rough:
-                return self._gauss_newton_step(objective, state, state.model)
-            state = self.with_base(state)
-            if xp.all(state.converged):
-                return state
+        if state.model is not None and state.rough:
+            return self._gauss_newton_step(objective, state, state.model)
+        state = self.prepared(state)
+        if xp.all(state.converged):
+            return state
         g = state.slope
         assert g is not None
         gamma, updates, move = self.direction(state, g)
@@ -119,37 +129,46 @@ class LearnedSR1:
         downhill = slope < -DEGENERATE * xp.sqrt(dot(g, g) * dot(move, move))
         move = xp.where(downhill, move, -gamma * g) * state.shrink
         z = state.z + _from_base(state.base, move)
-        energy, gradient = objective.energy_and_gradient(z)
-        better, converged, shrink = self._judge(state, energy)
-        arrival = _to_base(state.base, gradient)
-        energy = xp.where(better, energy, state.energy)
-        slope = choose(better, arrival, g)
-        if state.base is not None:
-            converged = converged | _near(state, energy) & self._nothing_left(gamma, updates, slope, energy)
+        trial = _evaluated(objective, z, state.base)
+        better, converged, shrink = self._judge(state, trial.energy)
         after = replace(
             state,
             z=choose(better, z, state.z),
-            energy=energy,
+            energy=xp.where(better, trial.energy, state.energy),
             converged=converged,
             gamma=gamma,
             updates=updates,
             p=move,
-            q=arrival - g,
             shrink=shrink,
-            slope=slope,
             age=state.age + 1,
+            trial=trial,
+            kept=better,
         )
         return after if state.base is None or after.age < RENEW else self._renewed(objective, after)
 
-    def with_base(self, state: LearnedSR1State) -> LearnedSR1State:
-        """The state with the base of its model, where that is due: a step begins with it.
+    def prepared(self, state: LearnedSR1State) -> LearnedSR1State:
+        """The state with what the next step begins with: the base where that is due, or else the gradient.
 
         A fit that ends before never pays for it.
         """
-        if state.model is None or state.rough:
+        if state.model is not None:
+            return state if state.rough else self._with_base(state, state.model)
+        if state.trial is None:
             return state
-        base = state.model.inverse_factor()
-        slope = _to_base(base, state.model.gradient)
+        assert state.slope is not None and state.kept is not None
+        arrival = _to_base(state.base, state.trial.gradient)
+        slope = choose(state.kept, arrival, state.slope)
+        converged = state.converged
+        if state.base is not None:
+            left = self._nothing_left(state.gamma, state.updates, slope, state.energy)
+            converged = converged | _near(state, state.energy) & left
+        q = arrival - state.slope
+        return replace(state, q=q, slope=slope, converged=converged, trial=None, kept=None)
+
+    def _with_base(self, state: LearnedSR1State, model: NormalEquations) -> LearnedSR1State:
+        """The state with the base of its model."""
+        base = model.inverse_factor()
+        slope = _to_base(base, model.gradient)
         converged = state.converged
         if base is not None:
             converged = converged | self._nothing_left(state.gamma, (), slope, state.energy)
@@ -158,7 +177,7 @@ class LearnedSR1:
     def _renewed(self, objective: LeastSquares, state: LearnedSR1State) -> LearnedSR1State:
         """Linearized anew, for a Gauss-Newton step and the base after it."""
         fresh = self.init(objective, state.z)
-        return replace(fresh, converged=fresh.converged | state.converged)
+        return replace(fresh, converged=fresh.converged | self.prepared(state).converged)
 
     def _nothing_left(self, gamma: Array, updates: tuple[Update, ...], slope: Array, energy: Array) -> Array:
         """Where the model of the energy promises less than the tolerance. -> [B]."""
@@ -253,6 +272,11 @@ class LearnedSR1:
         most = xp.where(sign < 0, LARGEST_CUT / at_least(dot(v, b), LARGEST_CUT), xp.ones_like(sign))
         v, b = v * xp.sqrt(most), b * xp.sqrt(most)
         return Update(sign, v, sign / (1 + sign * dot(v, b)), b)
+
+
+def _evaluated(objective: LeastSquares, z: Array, base: Factor | None) -> Evaluated | NormalEquations:
+    """A point's energy, and its gradient: where the energy can be linearized, not before it is asked for."""
+    return objective.linearize(z) if base is not None else Evaluated(*objective.energy_and_gradient(z))
 
 
 def _near(state: LearnedSR1State, energy: Array) -> Array:

@@ -190,25 +190,27 @@ class OptimizerTraining:
         """The steps that ship, each with its own loss, whose gradients add up."""
         minimizer = self.minimizer(batch.least.dtype)
         with torch.no_grad():
-            state = minimizer.init(batch.objective, batch.start)
+            before = detached(minimizer.prepared(minimizer.init(batch.objective, batch.start)))
         gaps = []
         for _ in range(self._settings.unroll):
-            with torch.no_grad():
-                before = detached(minimizer.with_base(state))
             state = minimizer.step(batch.objective, before)
             energy = cast("torch.Tensor", state.energy).detach()
             gap = torch.clip(energy - batch.least, min=0.0)
             gaps.append(float(torch.median(gap / batch.unit)))
-            if state.p is None or state.q is None:
-                continue  # the Gauss-Newton step before the base has nothing to learn
-            loss = self._loss(before, state, gap + self._settings.floor * batch.unit)
-            (loss / self._settings.unroll).backward()
+            with torch.no_grad():
+                after = detached(minimizer.prepared(state))
+            if after.p is not None:  # the Gauss-Newton step before the base has nothing to learn
+                arrival = cast("torch.Tensor", after.q) + cast("torch.Tensor", before.slope)
+                loss = self._loss(before, state, arrival, gap + self._settings.floor * batch.unit)
+                (loss / self._settings.unroll).backward()
+            before = after
         return gaps
 
-    def _loss(self, before: LearnedSR1State, state: LearnedSR1State, scale: torch.Tensor) -> torch.Tensor:
+    def _loss(
+        self, before: LearnedSR1State, state: LearnedSR1State, arrival: torch.Tensor, scale: torch.Tensor
+    ) -> torch.Tensor:
         """The energy's slope where the step arrives, along the step; and the paper's secant penalty."""
-        p, q = cast("torch.Tensor", state.p), cast("torch.Tensor", state.q)
-        arrival = (q + cast("torch.Tensor", before.slope)).detach()
+        p = cast("torch.Tensor", state.p)
         loss = torch.clip((arrival * p).sum(dim=-1) / scale, -_MOST, _MOST).mean()
         if self._settings.secant > 0 and before.p is not None and before.q is not None:
             # H of this step was made from the pair before it.

@@ -58,7 +58,7 @@ def test_zero_weights_are_classical_sr1() -> None:
     config = LearnedSR1Config(base=0, gamma=0.3, memory=50)
     minimizer = LearnedSR1(weights(config, 0.0), config, tolerance=0.0)
     problem = Quadratic(quadratic().M[:1], quadratic().b[:1])
-    states = run(minimizer, problem, np.zeros((1, 12)), 9)
+    states = [minimizer.prepared(state) for state in run(minimizer, problem, np.zeros((1, 12)), 9)]
     checked = 0
     for before, after in itertools.pairwise(states):
         if before.p is None or before.q is None or after.p is None:
@@ -82,7 +82,8 @@ def test_zero_weights_are_classical_sr1() -> None:
 def test_the_secant_condition_holds_along_the_step(base: int) -> None:
     config = LearnedSR1Config(base=base, gamma=0.3 if base == 0 else 1.0)
     minimizer = LearnedSR1(weights(config, 0.0), config, tolerance=0.0)
-    states = run(minimizer, rosenbrock(), np.array([[-1.2, 1.0], [0.0, 0.0], [3.0, -2.0]]), 12)
+    starts = np.array([[-1.2, 1.0], [0.0, 0.0], [3.0, -2.0]])
+    states = [minimizer.prepared(state) for state in run(minimizer, rosenbrock(), starts, 12)]
     held = 0
     for before, after in itertools.pairwise(states):
         if before.p is None or before.q is None or not after.updates:
@@ -214,6 +215,7 @@ def test_it_stops_where_there_is_next_to_nothing_to_gain() -> None:
     state, slow = shipped.init(task, z), reference.init(task, z)
     for _ in range(12):
         state, slow = shipped.step(task, state), reference.step(task, slow)
+    state = shipped.prepared(state)
     assert state.converged.all() and state.base is not None and state.slope is not None
     # A model's promise is no bound: a few times the tolerance.
     assert (state.energy <= slow.energy * (1 + 5 * shipped.tolerance)).all()
