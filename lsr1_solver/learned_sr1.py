@@ -95,7 +95,7 @@ class LearnedSR1:
 
     weights: Weights
     config: LearnedSR1Config = field(default_factory=LearnedSR1Config)
-    tolerance: float = 1e-3
+    tolerance: float = 2e-3
     name: str = "lsr1"
 
     def init(self, objective: LeastSquares, z: Array) -> LearnedSR1State:
