@@ -137,7 +137,8 @@ def _frames_to_read(view: PersonView, takes: Sequence[slice], rate: float) -> np
     rate is then read at the same moments.
     """
     known = view.problem.fitted_frames & np.any(view.confidence > 0, axis=1)
-    step, stride = (max(1, int(rate / other + 1e-6)) for other in (READ_RATE, COMMON_RATE))
+    # Video's 29.97 and 59.94 frames a second are 30 and 60 here.
+    step, stride = (max(1, int(rate / other + 0.01)) for other in (READ_RATE, COMMON_RATE))
     candidates = known & (np.arange(len(known)) % stride == 0)
     shown = np.where(candidates, view.confidence.sum(axis=1), -1)
     rows = np.pad(shown, (0, -len(shown) % step), constant_values=-1).reshape(-1, step)

@@ -9,10 +9,11 @@ from lsr1_solver import FitProblem, FitState, FitStatus, Pins, Weights, fit, fit
 from lsr1_solver import clip as clip_module
 from lsr1_solver.body_model import SMPL_JOINT_NAMES
 from lsr1_solver.clip import pieces
-from lsr1_solver.clip_motion import FEET
+from lsr1_solver.clip_motion import FEET, read_clip
 from lsr1_solver.contacts import foot_slide
 from lsr1_solver.minimizer import LevenbergMarquardt
 from lsr1_solver.problem import PARTS
+from lsr1_solver.view import person_view
 from tests.solver.moving_bodies import BODY, CAMERA, CHAIN, clip, motion, pixels
 
 FRAMES = 60
@@ -95,6 +96,21 @@ def test_the_same_motion_at_30_and_60_frames_a_second() -> None:
     slow = joints(fit_pose(clip(points[::2], rate=30.0)))
     apart = (fast[::2] - fast[::2, :1]) - (slow - slow[:, :1])
     assert np.linalg.norm(apart, axis=-1).mean() < 0.01
+
+
+@pytest.mark.parametrize("pace", [1.0, 1000 / 1001])
+def test_a_motion_is_read_at_the_same_moments_whatever_the_rate(pace: float) -> None:
+    points = motion(2 * FRAMES, rate=60.0)[1]
+    random = np.random.default_rng(4)
+    confidence = (random.uniform(size=points.shape[:2]) > 0.2).astype(float)
+    fast = person_view(clip(points, rate=60.0 * pace, noise=4.0, confidence=confidence))
+    every_other = fast.frames(slice(0, None, 2))
+    slow = replace(every_other, problem=replace(every_other.problem, frame_rate=30.0 * pace))
+    # Both read their last frame, too, and these are not the same.
+    common = slice(0, -6)
+    np.testing.assert_allclose(
+        read_clip(slow).rotations[common], read_clip(fast).rotations[::2][common], atol=1e-9
+    )
 
 
 def test_gauss_newton_and_the_default_find_the_same_motion() -> None:
