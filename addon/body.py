@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import bpy
@@ -15,6 +15,7 @@ from ..lsr1_solver.bvh import LEAF_TIPS
 from .armature import apply_pose
 from .body_files import SHAPE_COUNT, body_model, soles
 from .body_mesh import make_mesh, set_correctives, shape_keys_of
+from .known import Known, known
 from .rig import Y_UP_TO_Z_UP, joints_of_shape
 
 NAME = "LSR1 Body"
@@ -51,19 +52,24 @@ def add_body(context: bpy.types.Context, model_file: str = "") -> bpy.types.Obje
     return armature
 
 
-def remove_body(armature: bpy.types.Object) -> None:
-    """Take a body that ``add_body`` made out of the file again, whole."""
-    mesh, bones = mesh_of(armature), armature.data
-    bpy.data.objects.remove(armature)
-    bpy.data.armatures.remove(bones)
-    if mesh is not None:
-        skin = mesh.data
-        materials = list(skin.materials)
-        bpy.data.objects.remove(mesh)
-        bpy.data.meshes.remove(skin)
-        for material in materials:
-            if not material.users:
-                bpy.data.materials.remove(material)
+def body_parts(armature: bpy.types.Object) -> tuple[Known, ...]:
+    """All that ``add_body`` made for a body, while it is as it was made."""
+    mesh = mesh_of(armature)
+    skin = () if mesh is None else (mesh, mesh.data, *mesh.data.materials)
+    return tuple(known(thing) for thing in (armature, armature.data, *skin))
+
+
+def remove_body(parts: Sequence[Known]) -> None:
+    """Take what is left of a body's parts out of the file; what another object uses by now stays."""
+    for part in parts:
+        thing = part.among(bpy.data.objects)
+        if thing is not None:
+            bpy.data.objects.remove(thing)
+    for things in (bpy.data.armatures, bpy.data.meshes, bpy.data.materials):
+        for part in parts:
+            thing = part.among(things)
+            if thing is not None and not thing.users:
+                things.remove(thing)
 
 
 def _visible_collection(context: bpy.types.Context) -> bpy.types.Collection:

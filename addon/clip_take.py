@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import bpy
 import numpy as np
@@ -12,6 +12,7 @@ from ..lsr1_solver.quality import ClipQuality
 from ..lsr1_solver.report import state_quality
 from .body import (
     add_body,
+    body_parts,
     check_bones_free,
     mesh_of,
     remove_body,
@@ -26,6 +27,7 @@ from .camera_path import carried_places
 from .clips import clip_fit
 from .fits import Snapshot, restore, snapshot
 from .keyframes import key_shape, motion_channels
+from .known import Known, known
 from .properties import preferred_model_file
 from .rig import rig_of, target
 from .takes import (
@@ -41,6 +43,15 @@ from .takes import (
 from .timing import clip_rate, go_to_frame, nearest_row, set_scene_rate
 
 
+@dataclass(frozen=True)
+class _Action:
+    """An action that the take gave to the body or its shape keys, and what animated these before."""
+
+    owner: Known
+    action: Known
+    before: ActionBefore
+
+
 class TakeInProgress:
     """A track's take while it is fitted: shown on the way, then accepted, or taken away again."""
 
@@ -50,14 +61,17 @@ class TakeInProgress:
         FitError as ``clip_fit``; nothing has changed then.
         """
         active = context.view_layer.objects.active
-        self._active = active.name if active else ""
-        self._selected = [thing.name for thing in context.selected_objects]
-        armature, self._is_new = _body_for(context, track)
+        self._active = known(active) if active else None
+        self._selected = [known(thing) for thing in context.selected_objects]
+        armature, is_new = _body_for(context, track)
+        # What was made for this take and goes with it; nothing where the body was there before.
+        self._made = body_parts(armature) if is_new else ()
         self._track, self._shape_before = track, shown_betas(armature)
-        self._actions: list[tuple[str, ActionBefore]] = []
-        self._body_before = self._assign(context, armature)
+        self._actions: list[_Action] = []
+        before = self._assign(context, armature)
+        self._body_before = known(before) if before else None
         self._before: Snapshot = snapshot(context.scene, armature)
-        self._armature = armature.name
+        self._armature = known(armature)
         try:
             self.job = clip_fit(context, armature, track, keep_contacts=keep_contacts)
             if not self.job.keep_shape:
@@ -130,32 +144,36 @@ class TakeInProgress:
     def close(self, context: bpy.types.Context) -> None:
         """The take stays, and so do earlier ones."""
         scene = context.scene
-        for _, before in self._actions:
-            keep_earlier_take(before)
+        for own in self._actions:
+            keep_earlier_take(own.before)
         if scene.lsr1.clip.set_rate and scene.lsr1.keypoints.keys_at == "FRAMES":
             set_scene_rate(scene, clip_rate(scene) * scene.lsr1.keypoints.step)
 
     def discard(self, context: bpy.types.Context) -> None:
-        """Bring everything back."""
-        armature = context.scene.objects.get(self._armature)
+        """Bring everything back; of what was deleted meanwhile, what is left."""
         context.scene.lsr1.result.is_preview = False
-        self._assign(context, self._body_before)
-        if armature is None:
+        self._assign(context, self._body_before.among(bpy.data.objects) if self._body_before else None)
+        for own in reversed(self._actions):
+            owner = own.owner.among([*bpy.data.objects, *bpy.data.shape_keys])
+            discard_take(owner, own.action.among(bpy.data.actions), own.before)
+        if self._made:
+            remove_body(self._made)
+            self._select_as_before(context)
             return
-        for name, before in reversed(self._actions):
-            owner = armature if name == self._actions[0][0] else mesh_of(armature).data.shape_keys
-            discard_take(owner, bpy.data.actions.get(name), before)
-        if self._is_new:
-            remove_body(armature)
-            things = context.view_layer.objects
-            things.active = things.get(self._active)
-            for name in self._selected:
-                things[name].select_set(True)
-            return
-        set_shape(context, armature, self._shape_before)
+        armature = self._armature.among(context.scene.objects)
+        if armature is not None:
+            set_shape(context, armature, self._shape_before)
         # The action that moves the body again moves it now, not after the unkeyed pose was given back.
         context.view_layer.update()
         restore(context.scene, self._before)
+
+    def _select_as_before(self, context: bpy.types.Context) -> None:
+        things = context.view_layer.objects
+        things.active = self._active.among(things) if self._active else None
+        for was in self._selected:
+            thing = was.among(things)
+            if thing is not None:
+                thing.select_set(True)
 
     def _assign(self, context: bpy.types.Context, body: bpy.types.Object | None) -> bpy.types.Object | None:
         """Give the track a body; the one that it had is returned."""
@@ -167,12 +185,12 @@ class TakeInProgress:
 
     def _begin(self, owner: bpy.types.ID, name: str) -> None:
         action, before = begin_take(owner, name)
-        self._actions.append((action.name, before))
+        self._actions.append(_Action(known(owner), known(action), before))
 
     def _object(self, context: bpy.types.Context) -> bpy.types.Object:
-        armature = context.scene.objects.get(self._armature)
+        armature = self._armature.among(context.scene.objects)
         if armature is None:
-            raise FitError(f"{self._armature} is gone: it was deleted while it was fitted")
+            raise FitError(f"{self._armature.name} is gone: it was deleted while it was fitted")
         return armature
 
 

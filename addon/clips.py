@@ -31,11 +31,10 @@ _SAY_NOTHING = {"", "keypoints", "json", "openpose", "output", "poses", "results
 class ClipFit:
     """A track's frames as a problem, and what its answer needs to be keyed.
 
-    ``armature`` is a name: objects may be freed between two ticks. ``frames`` [B] are scene frames,
-    ``locked`` what stays of the body's motion, ``keep_shape`` whether its shape does, too.
+    ``frames`` [B] are scene frames, ``locked`` what stays of the body's motion, ``keep_shape`` whether its
+    shape does, too.
     """
 
-    armature: str
     name: str
     path: CameraPath
     problem: FitProblem
@@ -110,7 +109,6 @@ def clip_fit(
         pins=pins_at(scene, armature, frames, path.to_world),
     )
     return ClipFit(
-        armature.name,
         take_name(scene, track),
         path,
         problem,

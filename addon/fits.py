@@ -25,6 +25,7 @@ from .footage import View, render_size, scene_view
 from .holding import pins_at
 from .keyframes import insert_channels, key_shape, motion_channels
 from .keypoint_store import keypoints_at
+from .known import Known, known
 from .locked import LockedBones, locked_bones
 from .rig import rig_of
 
@@ -38,11 +39,11 @@ _SHAPE = frozenset({"betas"})
 class SceneFit:
     """A problem from the scene, and what its answer needs to be shown.
 
-    ``armature`` is a name: objects may be freed between two ticks. ``start`` is the pose that the body had,
-    ``locked`` what of it stays.
+    Objects may be freed between two ticks: of the ``armature`` there is what finds it again. ``start`` is the
+    pose that the body had, ``locked`` what of it stays.
     """
 
-    armature: str
+    armature: Known[bpy.types.Object]
     view: View
     problem: FitProblem
     start: BodyPose
@@ -107,7 +108,7 @@ def scene_fit(context: bpy.types.Context, armature: bpy.types.Object) -> SceneFi
     start = read_pose(armature, betas=shown_betas(armature), to_world=view.to_world)
     locked = locked_bones(armature, frame, frame[0], to_world)
     return SceneFit(
-        armature.name,
+        known(armature),
         view,
         problem,
         start,
@@ -127,12 +128,17 @@ def unseen_hips(problem: FitProblem) -> bool:
     return not (problem.keypoints.confidence[0, hips] > 0).any()
 
 
+def fitted_body(scene: bpy.types.Scene, job: SceneFit) -> bpy.types.Object:
+    """The armature that is fitted. FitError where it was deleted meanwhile."""
+    armature = job.armature.among(scene.objects)
+    if armature is None:
+        raise FitError(f"{job.armature.name} is no longer in the scene")
+    return armature
+
+
 def show_state(context: bpy.types.Context, job: SceneFit, state: FitState) -> None:
     """Put a state on the bones and its figures in the panel."""
-    armature = context.scene.objects.get(job.armature)
-    if armature is None:
-        raise FitError(f"{job.armature} is no longer in the scene")
-    result = context.scene.lsr1.result
+    armature, result = fitted_body(context.scene, job), context.scene.lsr1.result
     result.is_preview = True
     show_pose(armature, state.pose, to_world=job.view.to_world)
     job.locked.show(armature)
@@ -151,7 +157,7 @@ def _picture_error(job: SceneFit, state: FitState) -> np.ndarray:
 def accept(context: bpy.types.Context, job: SceneFit, state: FitState) -> str:
     """Make a state the body's pose and shape, key it if asked, and report. Returns a line for the user."""
     scene = context.scene
-    armature = scene.objects[job.armature]
+    armature = fitted_body(scene, job)
     scene.lsr1.result.is_preview = False
     set_shape(context, armature, np.asarray(state.pose.betas)[0])
     show_pose(armature, state.pose, to_world=job.view.to_world)
@@ -183,9 +189,10 @@ def accept(context: bpy.types.Context, job: SceneFit, state: FitState) -> str:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A body as it was: bones' channels, shape keys and the panel's figures."""
+    """A body as it was: bones' channels, shape keys of its mesh and the panel's figures."""
 
-    armature: str
+    armature: Known[bpy.types.Object]
+    mesh: Known[bpy.types.Object] | None
     bones: dict[str, tuple[tuple[float, ...], ...]]
     keys: dict[str, float]
     result: tuple[int, float, float]
@@ -201,21 +208,20 @@ def snapshot(scene: bpy.types.Scene, armature: bpy.types.Object) -> Snapshot:
     keys = mesh.data.shape_keys.key_blocks if mesh and mesh.data.shape_keys else ()
     result = scene.lsr1.result
     figures = result.iteration, result.pixels, result.percent
-    return Snapshot(armature.name, bones, {key.name: key.value for key in keys}, figures)
+    values = {key.name: key.value for key in keys}
+    return Snapshot(known(armature), known(mesh) if mesh else None, bones, values, figures)
 
 
 def restore(scene: bpy.types.Scene, before: Snapshot) -> None:
-    """Bring a body back to how it was, number by number."""
-    armature = scene.objects.get(before.armature)
-    if armature is None:
-        scene.lsr1.result.is_preview = False
-        return
+    """Bring a body back to how it was, number by number; where it was deleted, what is left of it."""
+    armature = before.armature.among(bpy.data.objects)
+    bones = armature.pose.bones if armature else {}
     for name, values in before.bones.items():
-        bone = armature.pose.bones.get(name)
+        bone = bones.get(name)
         if bone is not None:
             for channel, value in zip(_CHANNELS, values, strict=True):
                 setattr(bone, channel, value)
-    mesh = mesh_of(armature)
+    mesh = before.mesh.among(bpy.data.objects) if before.mesh else None
     keys = mesh.data.shape_keys.key_blocks if mesh and mesh.data.shape_keys else {}
     for name, value in before.keys.items():
         if name in keys:

@@ -50,10 +50,10 @@ def begin_take(owner: bpy.types.ID, name: str) -> tuple[bpy.types.Action, Action
     return action, before
 
 
-def discard_take(owner: bpy.types.ID, action: bpy.types.Action | None, before: ActionBefore) -> None:
-    """Take a new action away again, and bring back what animated the thing before."""
-    data = owner.animation_data
-    if data is not None:
+def discard_take(owner: bpy.types.ID | None, action: bpy.types.Action | None, before: ActionBefore) -> None:
+    """Take a new action away again, and bring back what animated the thing before, if there still is one."""
+    data = owner.animation_data if owner is not None else None
+    if owner is not None and data is not None:
         data.action = bpy.data.actions.get(before.action) if before.action else None
         if before.slot and data.action is not None:
             data.action_slot = data.action.slots[before.slot]

@@ -7,7 +7,17 @@ import bpy
 
 from ...lsr1_solver import FitState
 from ..depths import renew_depths
-from ..fits import SceneFit, Snapshot, accept, restore, scene_fit, show_state, snapshot, unseen_hips
+from ..fits import (
+    SceneFit,
+    Snapshot,
+    accept,
+    fitted_body,
+    restore,
+    scene_fit,
+    show_state,
+    snapshot,
+    unseen_hips,
+)
 from .common import ready_to_fit, redraw, target
 from .modal import InSlices
 
@@ -54,7 +64,7 @@ class LSR1_OT_fit_pose(InSlices, bpy.types.Operator):
     def finish(self, context: bpy.types.Context) -> None:
         """The last state is the pose."""
         self.report({"INFO"}, accept(context, self._job, self._last))
-        renew_depths(context, context.scene.objects[self._job.armature])
+        renew_depths(context, fitted_body(context.scene, self._job))
 
     def give_up(self, context: bpy.types.Context) -> None:
         """The body as it was."""

@@ -478,7 +478,7 @@ def test_a_foreign_rig_is_keyed_too() -> None:
         np.array([ours.data.bones[name].head_local for name in names]),
         [0.3] * 24,
     )
-    bodies.remove_body(ours)
+    bodies.remove_body(bodies.body_parts(ours))
     bpy.context.view_layer.objects.active = foreign
     armature = fit_clip()
     assert armature == foreign and len(key_frames(armature, 'pose.bones["m_avg_Pelvis"].location')) == 20
