@@ -5,7 +5,7 @@ What is detected is what is shown: the same pixels, the same way up, at the same
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
@@ -14,9 +14,10 @@ import bpy
 import numpy as np
 
 from ..lsr1_solver import FitError
-from ..lsr1_solver.picture_files import PICTURE_ENDINGS, movie_frames, open_footage, read_picture
+from ..lsr1_solver.picture_files import PICTURE_ENDINGS, MovieFrame, movie_frames, open_footage, read_picture
 from .exif import read_exif
 from .footage import content, moves, picture_behind, scene_frame_of, shown_numbers
+from .movie_seek import SoughtFrame, frames_from
 from .movie_turn import is_shown_upright
 from .timing import exact_rate
 
@@ -49,6 +50,8 @@ class ShownPicture:
     moves: bool
     frame_rate: float | None
     _read: Callable[[int, int], Iterator[Frame]]
+    # As ``_read``, by a seek, which may fail: of movies alone.
+    _seek: Callable[[int, int], Iterator[Frame]] | None = None
 
     def number_at(self, frame: int) -> int:
         """The number of the frame that is shown at a scene frame."""
@@ -59,19 +62,48 @@ class ShownPicture:
 
         None now and then: nothing to give yet. FitError where a picture can't be read.
         """
-        for found in self._read(self.number_at(first), self.number_at(last)):
-            yield None if found is None else (found[0] - self.first_number + self.first, found[1])
+        yield from self._in_scene_frames(self._read, first, last)
 
-    def frames_back(self, first: int, last: int) -> Iterator[Frame]:
-        """As ``frames``, from the last to the first. Movies are read forwards alone: so some at a time."""
+    def frames_back(self, first: int, known: tuple[int, np.ndarray]) -> Iterator[Frame]:
+        """As ``frames``, from the ``known`` frame, whose picture was read before, to the first.
+
+        Movies are read forwards alone: so some frames at a time, each time by a seek that reads on to the
+        earliest frame that is known. If its picture is not the same again, seeks are given up, and the movie
+        is read from its beginning each time.
+        """
         width, height = self.size
         count = max(1, _HELD // (3 * width * height))
-        for end in range(last, first - 1, -count):
-            held: list[tuple[int, np.ndarray]] = []
-            for found in self.frames(max(first, end - count + 1), end):
-                held += [] if found is None else [found]
-                yield None
+        seek = self._seek
+        yield known
+        for end in range(known[0] - 1, first - 1, -count):
+            begin, held = max(first, end - count + 1), []
+            if seek is not None:
+                held = yield from _gathered(self._in_scene_frames(seek, begin, known[0]))
+                if not (held and _are_same(held.pop(), known)):
+                    seek = None
+            if seek is None:
+                held = yield from _gathered(self.frames(begin, end))
             yield from reversed(held)
+            known = held[0] if held else known
+
+    def _in_scene_frames(
+        self, read: Callable[[int, int], Iterator[Frame]], first: int, last: int
+    ) -> Iterator[Frame]:
+        for found in read(self.number_at(first), self.number_at(last)):
+            yield None if found is None else (found[0] - self.first_number + self.first, found[1])
+
+
+def _gathered(frames: Iterator[Frame]) -> Generator[None, None, list[tuple[int, np.ndarray]]]:
+    """All of them at once, with a pause after each."""
+    held = []
+    for found in frames:
+        held += [] if found is None else [found]
+        yield None
+    return held
+
+
+def _are_same(a: tuple[int, np.ndarray], b: tuple[int, np.ndarray]) -> bool:
+    return a[0] == b[0] and np.array_equal(a[1], b[1])
 
 
 def shown_picture(scene: bpy.types.Scene) -> ShownPicture:
@@ -100,19 +132,25 @@ def shown_picture(scene: bpy.types.Scene) -> ShownPicture:
     rate = exact_rate((shown.fps if background.source == "MOVIE_CLIP" else footage.frame_rate) or _ASSUMED)
 
     def read(begin: int, end: int) -> Iterator[Frame]:
-        return _movie(path, rate, begin, end)
+        return _movie(movie_frames(path), rate, begin, end)
 
-    return ShownPicture(str(path), footage.image_size, first, last, numbers[0], True, rate, read)
+    def seek(begin: int, end: int) -> Iterator[Frame]:
+        return _movie(frames_from(path, (begin - 1) / rate), rate, begin, end)
+
+    return ShownPicture(str(path), footage.image_size, first, last, numbers[0], True, rate, read, seek)
 
 
-def _movie(path: Path, rate: float, first: int, last: int) -> Iterator[Frame]:
+def _movie(
+    frames: Iterable[MovieFrame] | Iterable[SoughtFrame], rate: float, first: int, last: int
+) -> Iterator[Frame]:
     """A movie's frames by their numbers, as Blender shows them: at a steady rate, whatever the movie's own.
 
-    Number n is the frame that is there (n - 1) / rate seconds after the first: one that lasts long is shown
-    again, one that comes too soon after another is left out.
+    Of ``frames`` the first is the movie's, or one that is shown at ``first`` or before. Number n is the frame
+    that is there (n - 1) / rate seconds after the first: one that lasts long is shown again, one that comes
+    too soon after another is left out.
     """
     image, begins, lasts = None, 1, 1
-    for frame in movie_frames(path):
+    for frame in frames:
         number = 1 + ceil(frame.seconds * rate - _LATE)
         if image is None:
             yield None

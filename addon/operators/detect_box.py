@@ -60,9 +60,18 @@ both ways from this frame. Other tracks stay. Esc cancels"""
 
     def ways(self) -> Iterator[Iterator[Frame]]:
         """From the frame in which the box was drawn on, and then back from there."""
-        yield self._picture.frames(self._drawn_at, self._last)
-        if self._first < self._drawn_at and self._found:
-            yield self._picture.frames_back(self._first, self._drawn_at)
+        # The frame of the box, and its picture: from there it goes back.
+        began: list[tuple[int, np.ndarray]] = []
+
+        def on() -> Iterator[Frame]:
+            for frame in self._picture.frames(self._drawn_at, self._last):
+                if frame is not None and not began:
+                    began.append(frame)
+                yield frame
+
+        yield on()
+        if began and self._first < began[0][0]:
+            yield self._picture.frames_back(self._first, began[0])
 
     def begin(self, context: bpy.types.Context) -> None:
         """As always, around the box."""

@@ -1,6 +1,7 @@
 """The detector gets the pixels that are shown, the same way up, at the scene frame where they are shown."""
 
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import bpy
@@ -186,16 +187,45 @@ def with_durations(data: bytes, runs: list[tuple[int, int]]) -> bytes:
 _DURATION_AT = {b"mvhd": 16, b"mdhd": 16, b"tkhd": 20, b"elst": 8}
 
 
-def test_a_phones_rate_varies_and_blender_shows_it_at_a_steady_one(tmp_path: Path) -> None:
-    """What Blender renders of it (4.2, 5.0 and 5.2 agree): frames that last twice as long are there twice."""
+def rolling_movie(path: Path) -> Path:
+    """40 frames, each of its own grey, that get longer in the middle: 50 as Blender shows them."""
     import cv2
 
-    path = tmp_path / "varies.mp4"
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 30.0, (64, 64))
     for grey in range(20, 220, 5):
         writer.write(np.full((64, 64, 3), grey, dtype=np.uint8))
     writer.release()
     path.write_bytes(with_durations(path.read_bytes(), [(15, 1), (10, 2), (15, 1)]))
+    return path
+
+
+@pytest.mark.parametrize("seeks", ["right", "wrong", "none"])
+def test_backwards_a_movie_is_sought_in_and_the_frames_are_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seeks: str
+) -> None:
+    """Some frames at a time; a file whose seeks can't be trusted is read from its beginning each time."""
+    pictures.open_picture(bpy.context, str(rolling_movie(tmp_path / "varies.mp4")))
+    picture = shown_picture.shown_picture(bpy.context.scene)
+    on = [found for found in picture.frames(1, 50) if found is not None]
+    readings: list[Path] = []
+    forwards, sought = shown_picture.movie_frames, shown_picture.frames_from
+    monkeypatch.setattr(shown_picture, "movie_frames", lambda path: readings.append(path) or forwards(path))
+    monkeypatch.setattr(shown_picture, "_HELD", 7 * 3 * 64 * 64)
+    ways = {
+        "right": sought,
+        "wrong": lambda path, seconds: (replace(f, seconds=f.seconds + 0.1) for f in sought(path, seconds)),
+        "none": lambda path, seconds: iter(()),
+    }
+    monkeypatch.setattr(shown_picture, "frames_from", ways[seeks])
+    back = [found for found in picture.frames_back(3, on[-1]) if found is not None]
+    assert [number for number, _ in back] == list(range(50, 2, -1))
+    assert all(np.array_equal(a, b) for (_, a), (_, b) in zip(on[2:], reversed(back), strict=True))
+    assert len(readings) == (0 if seeks == "right" else 7)
+
+
+def test_a_phones_rate_varies_and_blender_shows_it_at_a_steady_one(tmp_path: Path) -> None:
+    """What Blender renders of it (4.2, 5.0 and 5.2 agree): frames that last twice as long are there twice."""
+    path = rolling_movie(tmp_path / "varies.mp4")
     pictures.open_picture(bpy.context, str(path))
     scene = bpy.context.scene
     picture = shown_picture.shown_picture(scene)
