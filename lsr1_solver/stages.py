@@ -98,8 +98,12 @@ class Stages:
 
     def without_outliers(self, state: FitState, initializer: Initializer) -> Progress:
         """Drop what no noise explains, and read those frames anew."""
+        # Where less is left than one point costs, dropping it cannot pay.
+        doubtful = state.loss > DROPPED_COST
+        if not doubtful.any():
+            return state
         residual, _, _ = state.objective.reprojection(state.objective.pose(state.z).points)
-        drop = outliers(state.view, residual)
+        drop = outliers(state.view, residual) & doubtful[:, None]
         frames = np.flatnonzero(drop.any(axis=1))
         if not len(frames):
             return state
