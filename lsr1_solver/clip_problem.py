@@ -25,7 +25,7 @@ from .view import PersonView
 
 # Of neighbouring frames' keypoints much of the noise is the same: each says less than a still's.
 DATA_WEIGHT, DELTA = 0.3, 1.0
-PRIOR_WEIGHT, VELOCITY_WEIGHT, ACCELERATION_WEIGHT, SHAPE_WEIGHT = 0.05, 0.1, 0.5, 10.0
+PRIOR_WEIGHT, VELOCITY_WEIGHT, ACCELERATION_WEIGHT, SHAPE_WEIGHT = 0.05, 0.05, 0.5, 10.0
 # How much the first smoothing believes the reading, against the temporal term.
 START_TRUST = 0.9
 # A joint that moves no keypoint by more than this share of its own motion is no unknown.
