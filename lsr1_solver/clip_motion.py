@@ -133,14 +133,15 @@ def read_clip(view: PersonView, cuts: np.ndarray | None = None) -> ClipMotion:
 def _frames_to_read(view: PersonView, takes: Sequence[slice], rate: float) -> np.ndarray:
     """Of every tenth of a second the frame that shows most, and the first and last of each take. -> [T].
 
-    Frames that a camera of COMMON_RATE would not have taken are passed over: a motion filmed at twice the
-    rate is then read at the same moments.
+    Those that a camera of COMMON_RATE would have taken come first, however little they show: a motion filmed
+    at twice the rate is then read at the same moments.
     """
     known = view.problem.fitted_frames & np.any(view.confidence > 0, axis=1)
     # Video's 29.97 and 59.94 frames a second are 30 and 60 here.
     step, stride = (max(1, int(rate / other + 0.01)) for other in (READ_RATE, COMMON_RATE))
-    candidates = known & (np.arange(len(known)) % stride == 0)
-    shown = np.where(candidates, view.confidence.sum(axis=1), -1)
+    shown = view.confidence.sum(axis=1)
+    first = np.arange(len(known)) % stride == 0
+    shown = np.where(known, shown + first * (1 + shown.max()), -1)
     rows = np.pad(shown, (0, -len(shown) % step), constant_values=-1).reshape(-1, step)
     asked = np.zeros(len(known), dtype=bool)
     asked[step * np.arange(len(rows)) + rows.argmax(axis=1)] = True

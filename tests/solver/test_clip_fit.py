@@ -113,6 +113,16 @@ def test_a_motion_is_read_at_the_same_moments_whatever_the_rate(pace: float) -> 
     )
 
 
+def test_keypoints_in_odd_frames_alone_are_read_as_a_slower_clip() -> None:
+    points = motion(2 * FRAMES, rate=60.0)[1]
+    confidence = np.ones(points.shape[:2])
+    confidence[::2] = 0
+    fast = person_view(clip(points, rate=60.0, noise=4.0, confidence=confidence))
+    odd = fast.frames(slice(1, None, 2))
+    slow = replace(odd, problem=replace(odd.problem, frame_rate=30.0))
+    np.testing.assert_allclose(read_clip(fast).rotations[1::2], read_clip(slow).rotations, atol=1e-9)
+
+
 def test_gauss_newton_and_the_default_find_the_same_motion() -> None:
     _, problem = noisy(30)
     default = joints(fit_pose(problem))
