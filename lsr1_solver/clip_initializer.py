@@ -15,16 +15,10 @@ from pathlib import Path
 import numpy as np
 
 from .arrays import Array, namespace
+from .camera import plane_in_view, turn_to_points
 from .errors import FitError
 from .initializer import decoded, read_initializer, run_network
-from .initializer_input import (
-    INPUT_SIZE,
-    SLOTS,
-    centre_and_spread,
-    input_features,
-    plane_in_view,
-    turn_to_points,
-)
+from .initializer_input import INPUT_SIZE, SLOTS, centre_and_spread, input_features
 
 CLIP_INITIALIZER = Path(__file__).resolve().parents[1] / "assets" / "clip_initializer.npz"
 # Seconds from the frame to its neighbours, and how far from there a neighbour may be.

@@ -12,8 +12,6 @@ from functools import lru_cache
 import numpy as np
 
 from .arrays import Array, at_least, device, namespace
-from .camera import plane_in_view as plane_in_view
-from .camera import turn_to_points as turn_to_points
 
 _LIMBS = ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
 _SIDES = ("left", "right")

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from lsr1_solver.camera import plane_in_view
 from lsr1_solver.clip_initializer import (
     CLIP_INITIALIZER,
     CLIP_INPUT_SIZE,
@@ -19,7 +20,7 @@ from lsr1_solver.clip_initializer import (
 )
 from lsr1_solver.errors import FitError
 from lsr1_solver.initializer import ERROR_SIZE, INITIALIZER, load_initializer
-from lsr1_solver.initializer_input import SLOTS, plane_in_view
+from lsr1_solver.initializer_input import SLOTS
 from lsr1_solver.model_file import load_body_model
 from lsr1_solver.pose_prior import load_pose_prior
 from lsr1_solver.rotation import axis_angle_to_matrix, matrix_to_axis_angle
