@@ -60,6 +60,7 @@ class TakeInProgress:
 
         FitError as ``clip_fit``; nothing has changed then.
         """
+        self._scene = known(context.scene)
         active = context.view_layer.objects.active
         self._active = known(active) if active else None
         self._selected = [known(thing) for thing in context.selected_objects]
@@ -68,7 +69,7 @@ class TakeInProgress:
         self._made = body_parts(armature) if is_new else ()
         self._track, self._shape_before = track, shown_betas(armature)
         self._actions: list[_Action] = []
-        before = self._assign(context, armature)
+        before = self._assign(context.scene, armature)
         self._body_before = known(before) if before else None
         self._before: Snapshot = snapshot(context.scene, armature)
         self._armature = known(armature)
@@ -150,22 +151,28 @@ class TakeInProgress:
             set_scene_rate(scene, clip_rate(scene) * scene.lsr1.keypoints.step)
 
     def discard(self, context: bpy.types.Context) -> None:
-        """Bring everything back; of what was deleted meanwhile, what is left."""
-        context.scene.lsr1.result.is_preview = False
-        self._assign(context, self._body_before.among(bpy.data.objects) if self._body_before else None)
+        """Bring everything back; of what was deleted meanwhile, what is left.
+
+        The context's scene is the take's, or another where that was deleted.
+        """
+        scene = self._scene.among(bpy.data.scenes)
+        if scene is not None:
+            scene.lsr1.result.is_preview = False
+            self._assign(scene, self._body_before.among(bpy.data.objects) if self._body_before else None)
         for own in reversed(self._actions):
             owner = own.owner.among([*bpy.data.objects, *bpy.data.shape_keys])
             discard_take(owner, own.action.among(bpy.data.actions), own.before)
         if self._made:
             remove_body(self._made)
-            self._select_as_before(context)
+            if scene is not None:
+                self._select_as_before(context)
             return
         armature = self._armature.among(context.scene.objects)
         if armature is not None:
             set_shape(context, armature, self._shape_before)
         # The action that moves the body again moves it now, not after the unkeyed pose was given back.
         context.view_layer.update()
-        restore(context.scene, self._before)
+        restore(self._before)
 
     def _select_as_before(self, context: bpy.types.Context) -> None:
         things = context.view_layer.objects
@@ -175,9 +182,9 @@ class TakeInProgress:
             if thing is not None:
                 thing.select_set(True)
 
-    def _assign(self, context: bpy.types.Context, body: bpy.types.Object | None) -> bpy.types.Object | None:
+    def _assign(self, scene: bpy.types.Scene, body: bpy.types.Object | None) -> bpy.types.Object | None:
         """Give the track a body; the one that it had is returned."""
-        people = context.scene.lsr1.keypoints.people
+        people = scene.lsr1.keypoints.people
         if self._track >= len(people):
             return None
         before, people[self._track].body = people[self._track].body, body

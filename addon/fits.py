@@ -189,8 +189,9 @@ def accept(context: bpy.types.Context, job: SceneFit, state: FitState) -> str:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A body as it was: bones' channels, shape keys of its mesh and the panel's figures."""
+    """A body as it was: bones' channels, shape keys of its mesh and the scene's figures."""
 
+    scene: Known[bpy.types.Scene]
     armature: Known[bpy.types.Object]
     mesh: Known[bpy.types.Object] | None
     bones: dict[str, tuple[tuple[float, ...], ...]]
@@ -209,11 +210,11 @@ def snapshot(scene: bpy.types.Scene, armature: bpy.types.Object) -> Snapshot:
     result = scene.lsr1.result
     figures = result.iteration, result.pixels, result.percent
     values = {key.name: key.value for key in keys}
-    return Snapshot(known(armature), known(mesh) if mesh else None, bones, values, figures)
+    return Snapshot(known(scene), known(armature), known(mesh) if mesh else None, bones, values, figures)
 
 
-def restore(scene: bpy.types.Scene, before: Snapshot) -> None:
-    """Bring a body back to how it was, number by number; where it was deleted, what is left of it."""
+def restore(before: Snapshot) -> None:
+    """Bring a body back to how it was, number by number; of what was deleted meanwhile, what is left."""
     armature = before.armature.among(bpy.data.objects)
     bones = armature.pose.bones if armature else {}
     for name, values in before.bones.items():
@@ -226,6 +227,8 @@ def restore(scene: bpy.types.Scene, before: Snapshot) -> None:
     for name, value in before.keys.items():
         if name in keys:
             keys[name].value = value
-    result = scene.lsr1.result
-    result.is_preview = False
-    result.iteration, result.pixels, result.percent = before.result
+    scene = before.scene.among(bpy.data.scenes)
+    if scene is not None:
+        result = scene.lsr1.result
+        result.is_preview = False
+        result.iteration, result.pixels, result.percent = before.result

@@ -69,7 +69,7 @@ class LiveFit:
 
     def cancel(self, context: bpy.types.Context) -> None:
         """Bring the pose back, and the rest bones that an accepted drag had moved."""
-        restore(context.scene, self.before)
+        restore(self.before)
         armature = context.scene.objects.get(self._armature)
         if armature is not None:
             joints_to_shape(context, armature)

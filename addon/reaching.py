@@ -100,9 +100,9 @@ class Dragged:
     def keep(self, context: bpy.types.Context, armature: bpy.types.Object) -> None:
         """Make it an edit by hand at the current frame, keyed if that is wanted."""
         scene = context.scene
-        restore(scene, self.before)
+        restore(self.before)
         record = begin_edit(armature, scene.frame_current_final)
-        restore(scene, self.after)
+        restore(self.after)
         if wants_keys(scene):
             _key(context, armature, self.parts)
         end_edit(armature, record, self.joint)
@@ -134,4 +134,4 @@ def _key(context: bpy.types.Context, armature: bpy.types.Object, parts: np.ndarr
         key_shape(mesh, read_pose(armature), [now])
     # New keys make Blender read its curves again: what was never keyed must not get lost by that.
     context.view_layer.update()
-    restore(scene, shown)
+    restore(shown)

@@ -117,7 +117,7 @@ class LSR1_OT_fit_clip(InSlices, bpy.types.Operator):
             take.close(context)
         self.report({"INFO"}, self._said)
 
-    def give_up(self, context: bpy.types.Context) -> None:
+    def give_up(self, context: bpy.types.Context, scene: bpy.types.Scene | None) -> None:
         """Every track's body as it was."""
         for take in reversed(self._takes):
             take.discard(context)

@@ -128,9 +128,10 @@ class Detecting(InSlices):
         kept = f"; {by_hand} points placed by hand stay" if by_hand else ""
         self.report({"INFO"}, f"{_people(len(people))}{where}{kept}")
 
-    def give_up(self, context: bpy.types.Context) -> None:
+    def give_up(self, context: bpy.types.Context, scene: bpy.types.Scene | None) -> None:
         """Nothing has changed but the progress."""
-        context.scene.lsr1.detection.progress_text = ""
+        if scene is not None:
+            scene.lsr1.detection.progress_text = ""
 
 
 class LSR1_OT_detect_keypoints(Detecting, bpy.types.Operator):

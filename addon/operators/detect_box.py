@@ -131,8 +131,10 @@ both ways from this frame. Other tracks stay. Esc cancels"""
 
     def cancel(self, context: bpy.types.Context) -> None:
         """Bring everything back."""
-        self._stop_drawing(context)
-        super().cancel(context)
+        if self._drawn is not None:
+            self._stop_drawing(context)
+        else:
+            super().cancel(context)
 
     def _stop_drawing(self, context: bpy.types.Context) -> None:
         if self._drawn is not None:

@@ -66,9 +66,9 @@ class LSR1_OT_fit_pose(InSlices, bpy.types.Operator):
         self.report({"INFO"}, accept(context, self._job, self._last))
         renew_depths(context, fitted_body(context.scene, self._job))
 
-    def give_up(self, context: bpy.types.Context) -> None:
+    def give_up(self, context: bpy.types.Context, scene: bpy.types.Scene | None) -> None:
         """The body as it was."""
-        restore(context.scene, self._before)
+        restore(self._before)
 
 
 class LSR1_OT_cancel_fit(bpy.types.Operator):

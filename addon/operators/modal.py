@@ -5,6 +5,7 @@ import time
 import bpy
 
 from ...lsr1_solver import FitError
+from ..known import Known, known
 from .common import over_panel, redraw, sentence
 
 TICK = 0.01  # seconds
@@ -37,8 +38,8 @@ class InSlices:
     cancelled = "Cancelled: everything is as it was"
 
     _timer: bpy.types.Timer | None = None
-    # The name of the scene in which it runs.
-    _scene: str
+    # The scene in which it runs, once it has begun.
+    _scene: Known[bpy.types.Scene]
 
     def begin(self, context: bpy.types.Context) -> None:
         """Get ready. FitError where the work cannot begin; nothing may have changed then."""
@@ -55,8 +56,11 @@ class InSlices:
         """Keep what came of it, and report."""
         raise NotImplementedError
 
-    def give_up(self, context: bpy.types.Context) -> None:
-        """Bring everything back to how it was before ``begin``."""
+    def give_up(self, context: bpy.types.Context, scene: bpy.types.Scene | None) -> None:
+        """Bring everything back to how it was before ``begin``.
+
+        The scene is the context's; None where it was deleted: the context's is then another.
+        """
 
     def interrupt(self, context: bpy.types.Context) -> set[str]:
         """Esc, or the panel's Cancel."""
@@ -93,12 +97,12 @@ class InSlices:
         self._timer = context.window_manager.event_timer_add(TICK, window=context.window)
         if not is_modal:
             context.window_manager.modal_handler_add(self)
-        context.scene.lsr1.result.is_running, self._scene = True, context.scene.name
+        context.scene.lsr1.result.is_running = True
         return {"RUNNING_MODAL"}
 
     def modal(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         """A slice of the work a tick; Esc or the panel's button stops it."""
-        if context.scene.name != self._scene:
+        if context.scene != self._own_scene():
             return self._leave(context)
         try:
             if event.type == "ESC" or not context.scene.lsr1.result.is_running:
@@ -115,9 +119,14 @@ class InSlices:
             return self._fail(context, error)
 
     def cancel(self, context: bpy.types.Context) -> None:
-        """Bring everything back."""
+        """Bring everything back, whatever scene the window shows. Blender does it, too, for another file."""
         self._stop(context)
-        self.give_up(context)
+        own = self._own_scene()
+        if own is None or own == context.scene:
+            self.give_up(context, own)
+        else:
+            with context.temp_override(scene=own, view_layer=own.view_layers[0]):
+                self.give_up(context, own)
         redraw(context, *self.shown_in)
 
     def end(self, context: bpy.types.Context) -> set[str]:
@@ -136,6 +145,7 @@ class InSlices:
         return False
 
     def _began(self, context: bpy.types.Context) -> bool:
+        self._scene = known(context.scene)
         try:
             self.begin(context)
         except FitError as error:
@@ -145,13 +155,9 @@ class InSlices:
 
     def _leave(self, context: bpy.types.Context) -> set[str]:
         """The window shows another scene by now: what runs ends in its own."""
-        own = bpy.data.scenes.get(self._scene)
-        if own is None:
-            self._stop(context)
-        else:
-            with context.temp_override(scene=own, view_layer=own.view_layers[0]):
-                self.cancel(context)
-        self.report({"INFO"}, "Cancelled, for its scene was left")
+        what = "deleted" if self._own_scene() is None else "left"
+        self.cancel(context)
+        self.report({"INFO"}, f"Cancelled, for its scene was {what}")
         return {"CANCELLED"}
 
     def _fail(self, context: bpy.types.Context, error: FitError) -> set[str]:
@@ -159,9 +165,14 @@ class InSlices:
         self.report({"ERROR"}, sentence(error))
         return {"CANCELLED"}
 
+    def _own_scene(self) -> bpy.types.Scene | None:
+        return self._scene.among(bpy.data.scenes)
+
     def _stop(self, context: bpy.types.Context) -> None:
         if self._timer is not None:
             context.window_manager.event_timer_remove(self._timer)
             context.workspace.status_text_set(None)
             self._timer = None
-        context.scene.lsr1.result.is_running = False
+        own = self._own_scene()
+        if own is not None:
+            own.lsr1.result.is_running = False

@@ -101,16 +101,16 @@ Enter keeps, Esc brings everything back"""
             self.cancel(context)
             return {"CANCELLED"}
         elif event.value == "PRESS" and event.type == "Z" and event.ctrl and self._done:
-            restore(context.scene, self._done.pop().before)
+            restore(self._done.pop().before)
             self._say(context)
         return {"RUNNING_MODAL"}
 
     def cancel(self, context: bpy.types.Context) -> None:
         """The body as it was before the tool."""
         if self._drag is not None:
-            restore(context.scene, self._drag.before)
+            restore(self._drag.before)
         if self._done:
-            restore(context.scene, self._done[0].before)
+            restore(self._done[0].before)
         self._stop(context)
 
     def _stop(self, context: bpy.types.Context) -> None:
@@ -178,7 +178,7 @@ Enter keeps, Esc brings everything back"""
                 self._done.append(drag.end(context, armature))
         elif event.type in {"ESC", "RIGHTMOUSE"} and event.value == "PRESS":
             self._drag = None
-            restore(context.scene, drag.before)
+            restore(drag.before)
         frame = self.frame(context, render_size(context.scene))
         if self._drag is not None and self._moved and frame is not None:
             drag.to(armature, frame.to_picture(self.mouse(event)) + self._offset)

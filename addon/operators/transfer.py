@@ -111,9 +111,10 @@ class LSR1_OT_copy_motion(InSlices, bpy.types.Operator):
         done = len(self._motions)
         context.workspace.status_text_set(f"Copying: {done} of {len(self._frames)} frames. Esc cancels")
 
-    def give_up(self, context: bpy.types.Context) -> None:
+    def give_up(self, context: bpy.types.Context, scene: bpy.types.Scene | None) -> None:
         """Nothing was written yet: the scene goes back to its frame."""
-        go_to_frame(context.scene, self._frame_before)
+        if scene is not None:
+            go_to_frame(scene, self._frame_before)
 
     def finish(self, context: bpy.types.Context) -> None:
         """Key the rig."""

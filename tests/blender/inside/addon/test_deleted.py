@@ -1,4 +1,4 @@
-"""A body that is deleted while it is fitted: the run ends, and what the run itself made goes with it."""
+"""A body that is deleted while it is fitted, or its scene: the run ends, and with it goes what it made."""
 
 import sys
 from collections.abc import Callable
@@ -9,12 +9,15 @@ import pytest
 from lsr1_body_fit.addon import body as bodies
 from lsr1_body_fit.addon import fits
 from lsr1_body_fit.addon.clip_take import TakeInProgress
+from lsr1_body_fit.addon.operators.clip import LSR1_OT_fit_clip
+from lsr1_body_fit.addon.operators.fit import LSR1_OT_fit_pose
 from lsr1_body_fit.addon.rig import target
 from lsr1_body_fit.lsr1_solver import FitError, FitState
 
 from tests.blender.inside.addon import test_operators
 from tests.blender.inside.addon.keyed import insert_keyframes
 from tests.blender.inside.addon.test_clip import clips_pose, scene_of_walk
+from tests.blender.inside.addon.ticks import Ticking
 
 
 def delete_in_viewport(armature: bpy.types.Object) -> None:
@@ -174,3 +177,73 @@ def test_a_pose_of_a_deleted_body_is_given_up(monkeypatch: pytest.MonkeyPatch) -
     mine = target(bpy.context)
     assert np.array_equal(test_operators.channels(mine), np.tile(np.eye(4), (24, 1, 1)))
     assert not bodies.shown_betas(mine).any()
+
+
+def delete_scene(scene: bpy.types.Scene) -> bpy.types.Scene:
+    """Another takes its place in the window, and its name. Returns that one."""
+    name, other = scene.name, bpy.data.scenes.new("Other")
+    bpy.data.scenes.remove(scene)
+    other.name = name
+    return other
+
+
+def nothing_runs() -> bool:
+    return not any(s.lsr1.result.is_running or s.lsr1.result.is_preview for s in bpy.data.scenes)
+
+
+def test_with_a_deleted_scene_goes_the_body_that_was_made() -> None:
+    scene = scene_of_walk(12)
+    before = all_there()
+    run = Ticking(LSR1_OT_fit_clip, again=False)
+    run.tick(4)
+    assert bpy.data.actions and scene.lsr1.result.is_preview
+    other = delete_scene(scene)
+    other.frame_set(7)
+    other.lsr1.result.percent = 1.5
+    assert run.tick() == "CANCELLED" and "deleted" in run.said[-1]
+    assert all_there() == before and nothing_runs()
+    assert other.frame_current == 7 and other.lsr1.result.percent == 1.5
+
+
+@pytest.mark.parametrize("operator", [LSR1_OT_fit_clip, LSR1_OT_fit_pose])
+def test_a_body_outlives_its_scene_as_it_was(operator: type[LSR1_OT_fit_clip]) -> None:
+    armature = test_operators.scene_of_walk()
+    scene, keys = bpy.context.scene, bodies.mesh_of(armature).data.shape_keys
+    scene.lsr1.clip.frame_range, scene.lsr1.clip.last = "CUSTOM", 12
+    insert_keyframes(armature, clips_pose(2), [5, 6])
+    action = armature.animation_data.action
+    keys.key_blocks[1].value = 0.5
+    bpy.context.view_layer.update()
+    values, stood = [key.value for key in keys.key_blocks], test_operators.channels(armature)
+    before = all_there()
+    run = Ticking(operator, again=False)
+    run.tick(4)
+    assert values != [key.value for key in keys.key_blocks]
+    other = delete_scene(scene)
+    other.lsr1.result.percent = 1.5
+    assert run.tick() == "CANCELLED"
+    assert all_there() == before and nothing_runs() and other.lsr1.result.percent == 1.5
+    assert armature.animation_data.action == action
+    assert values == [key.value for key in keys.key_blocks]
+    assert np.array_equal(stood, test_operators.channels(armature))
+
+
+def test_a_scene_may_get_another_name() -> None:
+    scene = scene_of_walk(12)
+    run = Ticking(LSR1_OT_fit_clip, again=False)
+    run.tick(4)
+    name, scene.name = scene.name, "Renamed"
+    bpy.data.scenes.new(name)
+    assert run.to_its_end() == "FINISHED" and nothing_runs()
+    assert scene.lsr1.keypoints.people[0].body.animation_data.action.lsr1_take.track
+
+
+def test_called_off_while_another_scene_is_shown_the_own_one_is_as_it_was() -> None:
+    """A file is loaded, or the window closes, before the run has seen that its scene was left."""
+    scene = scene_of_walk(12)
+    before, other = all_there(), bpy.data.scenes.new("Other")
+    run = Ticking(LSR1_OT_fit_clip, again=False)
+    run.tick(4)
+    bpy.context.window.scene = other
+    run.called_off()
+    assert all_there() == before and nothing_runs() and scene.lsr1.keypoints.people[0].body is None

@@ -108,7 +108,7 @@ def test_restore_is_number_by_number() -> None:
     for state in job.states():
         fits.show_state(bpy.context, job, state)
     assert np.abs(channels(armature) - before).max() > 0.1
-    fits.restore(bpy.context.scene, kept)
+    fits.restore(kept)
     assert np.array_equal(channels(armature), before)
     assert np.array_equal(bodies.shown_betas(armature), keys)
 

@@ -87,7 +87,7 @@ def test_a_drag_that_is_given_up_leaves_no_trace() -> None:
     before, place = channels(armature), armature.matrix_world.copy()
     held = drag(armature, "left_wrist", (-60, -90))
     assert channels(armature) != before
-    fits.restore(bpy.context.scene, held.before)
+    fits.restore(held.before)
     assert channels(armature) == before and armature.matrix_world == place
     assert armature.animation_data is None and not bpy.data.actions
 

@@ -1,7 +1,7 @@
 """Runs inside Blender's window: a clip is fitted, stopped with Esc in both ways, played, and undone."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import bpy
@@ -17,6 +17,7 @@ from hands import (
     drive,
     key,
     open_sample,
+    open_tab,
     picture,
     press,
     region_of,
@@ -136,6 +137,40 @@ def fitted() -> Iterator[float]:
     assert body() is None, "undo does not take the take away"
 
 
+def ended_by(what: Callable[[], object]) -> Iterator[float]:
+    """The fit runs and shows itself; then something happens that ends it, and nothing is left."""
+    yield from open_tab("LSR1")
+    yield from begun(100_000)
+    yield REDRAW
+    assert running() and bpy.data.actions
+    what()
+    yield 2 * REDRAW
+    assert not running() and not bpy.context.scene.lsr1.result.is_preview
+    assert not bpy.data.actions and body() is None, "something half-made is left"
+
+
+def loaded() -> Iterator[float]:
+    """Another file is opened while it runs; it can be fitted there, too."""
+    file = str(WORK / "before.blend")
+    bpy.ops.wm.save_as_mainfile(filepath=file)
+    for _ in range(2):
+        yield from ended_by(lambda: bpy.ops.wm.open_mainfile(filepath=file))
+
+
+def scene_deleted() -> Iterator[float]:
+    """Its scene is deleted while it runs."""
+
+    def delete() -> None:
+        other = bpy.data.scenes.new("Other")
+        with bpy.context.temp_override(window=view()[0]):
+            bpy.ops.scene.delete()
+        assert bpy.context.scene == other and len(bpy.data.scenes) == 1
+
+    yield from ended_by(delete)
+    bpy.ops.wm.open_mainfile(filepath=str(WORK / "before.blend"))
+    yield REDRAW
+
+
 COLOURS = ((1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 0), (1, 0, 1))
 
 
@@ -182,7 +217,7 @@ def sequence_agrees() -> Iterator[float]:
 
 
 def steps() -> Iterator[float]:
-    for part in (prepared, cancelled, left, kept_so_far, fitted, sequence_agrees):
+    for part in (prepared, cancelled, left, kept_so_far, fitted, loaded, scene_deleted, sequence_agrees):
         print(part.__name__, flush=True)
         yield from part()
 
