@@ -3,7 +3,9 @@
     keypoints -> cuts -> sides put right -> frames read -> smoothed -> minimised -> feet held -> minimised
 
 A clip is worked on in pieces: what lies between two cuts, and of that no more frames at once than memory
-likes. Pieces of one long take overlap and are blended over the overlap.
+likes. Pieces of one long take overlap and are blended over the overlap. Of a quick camera's frames those
+that one of the common rate would have taken are fitted first, and all begin from there: the same motion then
+comes out alike whatever the camera.
 """
 
 from __future__ import annotations
@@ -17,7 +19,15 @@ import numpy as np
 from .body_model import BodyPose
 from .clip_descent import Descent, descent
 from .clip_feet import contacts_of, with_points_in_place
-from .clip_motion import COMMON_RATE, ClipMotion, clip_axes, motion_of, read_clip, rough_height
+from .clip_motion import (
+    COMMON_RATE,
+    ClipMotion,
+    clip_axes,
+    frames_apart,
+    motion_of,
+    read_clip,
+    rough_height,
+)
 from .clip_problem import ClipProblem, clip_problem
 from .cuts import cuts_and_strays, jump_cuts
 from .errors import FitError
@@ -105,7 +115,7 @@ def fit_clip(
     With ``initial`` (camera axes) the clip begins at that motion.
     """
     clip = _prepared(view, minimizer, max_iterations)
-    parts = pieces(clip.cuts, view.problem.frame_rate or COMMON_RATE)
+    parts = pieces(clip.cuts, _rate(view))
     # A take without a frame that can be fitted stays as it was read.
     parts = [part for part in parts if view.problem.fitted_frames[part.frames].any()]
     motion, iteration = clip.reading, 0
@@ -134,7 +144,7 @@ def _prepared(view: PersonView, minimizer: Minimizer[MinimizerState], max_iterat
     problem = view.problem
     if problem.initializer is None:
         raise FitError("a clip is fitted from the initializer's reading: leave the problem its initializer")
-    rate, names = problem.frame_rate or COMMON_RATE, view.chain.landmarks
+    rate, names = _rate(view), view.chain.landmarks
     shown = problem.keypoints.xy[:, problem.usable]
     height = rough_height(shown, view.confidence)
     cuts, stray = cuts_and_strays(shown, view.confidence, height, rate, names)
@@ -152,23 +162,54 @@ def _prepared(view: PersonView, minimizer: Minimizer[MinimizerState], max_iterat
 def _solve(
     clip: _Clip, part: Piece, begin: ClipMotion | None, shape: np.ndarray | None
 ) -> Generator[ClipMotion, None, None]:
-    """One piece: minimised, then once more without outliers and with the feet held."""
+    """One piece: minimised, where it was filmed fast at the common rate first, and with the feet held."""
     view, reading = clip.view.frames(part.frames), clip.reading.frames(part.frames)
     if shape is not None:
         reading = replace(reading, betas=shape)
+    stride = frames_apart(_rate(view), COMMON_RATE)
+    common = np.arange(part.first, part.last) % stride == 0
+    look_after, contacts = LOOK_AFTER, view.problem.contacts
+    if begin is not None:
+        begin = begin.frames(part.frames)
+    elif stride > 1 and view.problem.fitted_frames[common].any():
+        begin = yield from _at_common_rate(clip, view, reading, common, stride)
+        look_after, contacts = 0, begin.contacts if contacts is None else contacts
     problem = clip_problem(view, reading)
     objective = problem.objective if shape is None else problem.objective.with_fixed_shape()
-    z = problem.start if begin is None else problem.coordinates(begin.frames(part.frames))
-    first_look = min(LOOK_AFTER, clip.max_iterations)
-    way, solved = yield from _down(problem, descent(objective, z, clip.minimizer), reading, first_look)
-    dropped = objective.outliers(way.posed, OUTLIER)
-    solved = replace(solved, dropped=dropped.T)
-    way = way.on(objective.without(dropped))
-    way, solved = yield from _down(problem, way, solved, clip.max_iterations)
-    contacts = contacts_of(problem, solved)
+    z = problem.start if begin is None else problem.coordinates(begin)
+    begun = descent(objective, z, clip.minimizer)
+    way, solved = yield from _minimised(problem, begun, reading, look_after, clip.max_iterations)
+    if contacts is None:
+        contacts = contacts_of(problem, solved)
     if contacts.any() or view.problem.pins is not None:
         solved = problem.motion(with_points_in_place(problem, way, contacts), solved)
     yield replace(solved, contacts=contacts)
+
+
+def _at_common_rate(
+    clip: _Clip, view: PersonView, reading: ClipMotion, common: np.ndarray, stride: int
+) -> Generator[ClipMotion, None, ClipMotion]:
+    """What a camera that took every ``stride``-th frame, ``common`` [T], would have given, and between it.
+
+    Feet are not held yet, but which of them stand is found.
+    """
+    few, read = view.frames(common), reading.frames(common)
+    few = replace(few, problem=replace(few.problem, frame_rate=_rate(view) / stride))
+    problem = clip_problem(few, read)
+    begun = descent(problem.objective, problem.start, clip.minimizer)
+    course = _minimised(problem, begun, read, LOOK_AFTER, clip.max_iterations)
+    _, solved = yield from _filled(course, common)
+    return replace(solved, contacts=contacts_of(problem, solved)).filled(common)
+
+
+def _minimised(
+    problem: ClipProblem, begun: Descent, like: ClipMotion, look_after: int, most: int
+) -> Generator[ClipMotion, None, tuple[Descent, ClipMotion]]:
+    """Down an energy, ``look_after`` iterations and then ``most`` without outliers."""
+    way, solved = yield from _down(problem, begun, like, min(look_after, most))
+    dropped = way.objective.outliers(way.posed, OUTLIER)
+    way = way.on(way.objective.without(dropped))
+    return (yield from _down(problem, way, replace(solved, dropped=dropped.T), most))
 
 
 def _down(
@@ -188,3 +229,18 @@ def _down(
         solved = problem.motion(way.posed, like)
         yield solved
     return way, solved
+
+
+def _filled(
+    course: Generator[ClipMotion, None, tuple[Descent, ClipMotion]], known: np.ndarray
+) -> Generator[ClipMotion, None, tuple[Descent, ClipMotion]]:
+    """What is shown of the frames ``known`` [T], with all others between them."""
+    while True:
+        try:
+            yield next(course).filled(known)
+        except StopIteration as end:
+            return end.value
+
+
+def _rate(view: PersonView) -> float:
+    return view.problem.frame_rate or COMMON_RATE

@@ -34,11 +34,15 @@ class Descent:
         z = self.state.z
         return self.energy.outward(z) if isinstance(self.energy, Whitened) else z
 
+    @property
+    def objective(self) -> ClipObjective:
+        """The clip itself."""
+        return self.energy.objective if isinstance(self.energy, Whitened) else self.energy
+
     @cached_property
     def posed(self) -> PosedClip:
         """The clip at the best point so far."""
-        energy = self.energy
-        return (energy.objective if isinstance(energy, Whitened) else energy).pose(self.z)
+        return self.objective.pose(self.z)
 
     def steps(self, count: int) -> Iterator[Descent]:
         """What comes next, until the minimizer has converged."""

@@ -50,10 +50,22 @@ class ClipMotion:
     contacts: np.ndarray
     dropped: np.ndarray
 
-    def frames(self, index: slice) -> ClipMotion:
+    def frames(self, index: np.ndarray | slice) -> ClipMotion:
         """Some frames alone."""
         parts = {f.name: getattr(self, f.name)[index] for f in fields(self) if f.name != "betas"}
         return replace(self, **parts)
+
+    def filled(self, known: np.ndarray) -> ClipMotion:
+        """This motion, which is that of the frames ``known`` [T] alone, with all others between them.
+
+        What is said of a frame, such as that a foot stands, holds between two of which it is said.
+        """
+        before, after, _ = _neighbours(known)
+        numbers = {name: curved_between(getattr(self, name), known) for name in ("pelvis", "loss", "feet")}
+        said = {name: getattr(self, name) for name in ("contacts", "dropped")}
+        both = {name: mask[before] & mask[after] for name, mask in said.items()}
+        columns = curved_between(_columns(self.rotations), known)
+        return replace(self, rotations=six_d_to_matrix(columns), **numbers, **both)
 
     def with_piece(self, piece: ClipMotion, first: int, begin: int) -> ClipMotion:
         """This motion with a piece in it from ``first`` on, drawn in gradually up to ``begin``."""
@@ -125,8 +137,7 @@ def read_clip(view: PersonView, cuts: np.ndarray | None = None) -> ClipMotion:
     places = place_ahead(points, view.target[asked], view.confidence[asked])
     rotations[:, 0] = back[asked] @ rotations[:, 0]
     pelvis = np.einsum("tij,tj->ti", back[asked], places) + eye[asked]
-    columns = np.concatenate([rotations[..., 0], rotations[..., 1]], axis=-1)
-    turned = six_d_to_matrix(between(columns, asked))
+    turned = six_d_to_matrix(between(_columns(rotations), asked))
     return _motion(view, turned, between(pelvis, asked), shape)
 
 
@@ -137,18 +148,24 @@ def _frames_to_read(view: PersonView, takes: Sequence[slice], rate: float) -> np
     at twice the rate is then read at the same moments.
     """
     known = view.problem.fitted_frames & np.any(view.confidence > 0, axis=1)
-    # Video's 29.97 and 59.94 frames a second are 30 and 60 here.
-    step, stride = (max(1, int(rate / other + 0.01)) for other in (READ_RATE, COMMON_RATE))
+    step = frames_apart(rate, READ_RATE)
     shown = view.confidence.sum(axis=1)
-    first = np.arange(len(known)) % stride == 0
+    first = np.arange(len(known)) % frames_apart(rate, COMMON_RATE) == 0
     shown = np.where(known, shown + first * (1 + shown.max()), -1)
     rows = np.pad(shown, (0, -len(shown) % step), constant_values=-1).reshape(-1, step)
     asked = np.zeros(len(known), dtype=bool)
     asked[step * np.arange(len(rows)) + rows.argmax(axis=1)] = True
     for take in takes:
-        ends = np.flatnonzero(known[take])[[0, -1]] if known[take].any() else []
-        asked[take][ends] = True
+        best = known[take] & first[take]
+        ends = np.flatnonzero(best if best.any() else known[take])
+        asked[take][ends[:1]] = asked[take][ends[-1:]] = True
     return asked & known
+
+
+def frames_apart(rate: float, slower: float) -> int:
+    """Every how many-th frame of a clip at ``rate`` a camera at the ``slower`` rate would have taken."""
+    # Video's 29.97 and 59.94 frames a second are 30 and 60 here.
+    return max(1, int(rate / slower + 0.01))
 
 
 def rough_height(xy: np.ndarray, confidence: np.ndarray) -> np.ndarray:
@@ -193,6 +210,24 @@ def between(values: np.ndarray, known: np.ndarray) -> np.ndarray:
     before, after, share = _neighbours(known)
     share = share.astype(values.dtype).reshape(-1, *([1] * (values.ndim - 1)))
     return values[before] * (1 - share) + values[after] * share
+
+
+def curved_between(values: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """As `between`, on curves that have no corners where the known frames are evenly spread.
+
+    Catmull and Rom, *A class of local interpolating splines*, 1974.
+    """
+    before, after, s = _neighbours(known)
+    frames = (np.maximum(before - 1, 0), before, after, np.minimum(after + 1, len(values) - 1))
+    weights = (-s * (1 - s) ** 2, 2 - 5 * s**2 + 3 * s**3, s + 4 * s**2 - 3 * s**3, -(s**2) * (1 - s))
+    shape = (-1, *([1] * (values.ndim - 1)))
+    parts = (0.5 * w.reshape(shape) * values[frame] for w, frame in zip(weights, frames, strict=True))
+    return np.sum(list(parts), axis=0).astype(values.dtype)
+
+
+def _columns(rotations: np.ndarray) -> np.ndarray:
+    """The first two columns of rotations [..., 3, 3], one after the other. -> [..., 6]."""
+    return np.concatenate([rotations[..., 0], rotations[..., 1]], axis=-1)
 
 
 def _neighbours(known: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -57,10 +57,11 @@ class ClipProblem:
         return self.view.problem.frame_rate or COMMON_RATE
 
     def coordinates(self, motion: ClipMotion) -> np.ndarray:
-        """The z of a motion, whose shape is taken to be the reading's."""
+        """The z of a motion."""
         x = parameters(motion, self.mean, self.root)
         y = self.inward @ (x - self.origin)[self.free]
-        return self.objective.join(y, np.zeros(len(self.objective.betas))).astype(np.float32)
+        b = np.linalg.solve(self.objective.shape_spread, motion.betas - self.objective.betas)
+        return self.objective.join(y, b).astype(np.float32)
 
     def motion(self, posed: PosedClip, like: ClipMotion) -> ClipMotion:
         """The motion of a clip that is posed; contacts and dropped keypoints are those of ``like``."""
