@@ -20,8 +20,30 @@ else:
     Array = object
 
 
-# From version 2.1 on numpy speaks the standard itself, without the wrappers' microsecond a call.
-_NUMPY: ModuleType = np if hasattr(np, "unstack") else compatible_numpy
+def _numpy() -> ModuleType:
+    """numpy as the standard has it, with the arrays' own methods for what is called most.
+
+    numpy's functions of these names ask every argument first whether it knows better: with 250 calls, that
+    is a twentieth of the fit of one pose.
+    """
+    quick = ModuleType("numpy by methods")
+    # From version 2.1 on numpy speaks the standard itself, without the wrappers' microsecond a call.
+    vars(quick).update(vars(np if hasattr(np, "unstack") else compatible_numpy))
+
+    def matrix_transpose(x: np.ndarray) -> np.ndarray:
+        return x.swapaxes(-1, -2)
+
+    def total(
+        x: np.ndarray, *, axis: int | tuple[int, ...] | None = None, keepdims: bool = False
+    ) -> np.ndarray:
+        return np.add.reduce(x, axis=axis, keepdims=keepdims)
+
+    methods = {"reshape": np.ndarray.reshape, "take": np.ndarray.take}
+    vars(quick).update(methods, matrix_transpose=matrix_transpose, sum=total)
+    return quick
+
+
+_NUMPY = _numpy()
 
 
 def namespace(array: Array) -> ModuleType:
@@ -33,7 +55,7 @@ def constant(values: np.ndarray, like: Array) -> Array:
     """A numpy constant in the library, precision and device of ``like``; indices stay integers."""
     dtype = like.dtype if values.dtype.kind == "f" else None
     if type(like) is np.ndarray:
-        return values if dtype is None else values.astype(dtype, copy=False)
+        return values if dtype is None or dtype == values.dtype else values.astype(dtype)
     return array_namespace(like).asarray(values, dtype=dtype, device=device(like))
 
 
