@@ -23,7 +23,8 @@ def read_npz(path: Path, what: str) -> dict[str, np.ndarray]:
     Raises FitError where the file is missing, cut off, no npz, or holds pickled objects.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # Opened here: numpy leaves a damaged file open, which nobody could then replace on Windows.
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             return {key: np.asarray(file[key]) for key in file.files}
     except OSError as error:
         raise FitError(f"{path}: the {what} cannot be read: {error.strerror or error}") from error
