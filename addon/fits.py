@@ -130,10 +130,7 @@ def unseen_hips(problem: FitProblem) -> bool:
 
 def fitted_body(scene: bpy.types.Scene, job: SceneFit) -> bpy.types.Object:
     """The armature that is fitted. FitError where it was deleted meanwhile."""
-    armature = job.armature.among(scene.objects)
-    if armature is None:
-        raise FitError(f"{job.armature.name} is no longer in the scene")
-    return armature
+    return job.armature.still_in(scene)
 
 
 def show_state(context: bpy.types.Context, job: SceneFit, state: FitState) -> None:

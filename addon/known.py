@@ -12,6 +12,8 @@ from typing import Generic, TypeVar
 
 import bpy
 
+from ..lsr1_solver import FitError
+
 _Thing = TypeVar("_Thing", bound=bpy.types.ID)
 
 
@@ -25,6 +27,13 @@ class Known(Generic[_Thing]):
     def among(self, things: Iterable[_Thing]) -> _Thing | None:
         """The thing, None where it is not among these: all of the file's, or those of a scene."""
         return next((thing for thing in things if thing.session_uid == self.number), None)
+
+    def still_in(self: Known[bpy.types.Object], scene: bpy.types.Scene) -> bpy.types.Object:
+        """The object. FitError where it is no longer in the scene."""
+        thing = self.among(scene.objects)
+        if thing is None:
+            raise FitError(f"{self.name} is no longer in the scene")
+        return thing
 
 
 def known(thing: _Thing) -> Known[_Thing]:

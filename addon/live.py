@@ -11,6 +11,7 @@ from .body import joints_to_shape
 from .depths import renew_depths
 from .fits import SceneFit, Snapshot, accept, restore, scene_fit, show_state, snapshot, square_keypoints
 from .keypoint_store import keypoints_at
+from .known import known
 
 # Steps from one place of the mouse to the next: the pose is never far away.
 _STEPS = 3
@@ -22,7 +23,7 @@ class LiveFit:
     def __init__(self, context: bpy.types.Context, armature: bpy.types.Object) -> None:
         """Remember the body as it is."""
         self.before: Snapshot = snapshot(context.scene, armature)
-        self._armature = armature.name
+        self._armature = known(armature)
         self._state: FitState | None = None
         self._job: SceneFit | None = None
         # A body that was never fitted may be far off: then the first fit looks in all directions.
@@ -30,7 +31,7 @@ class LiveFit:
 
     def update(self, context: bpy.types.Context) -> bool:
         """Bring the pose up to the keypoints; False where they are too few for a fit."""
-        armature = context.scene.objects.get(self._armature)
+        armature = self._armature.among(context.scene.objects)
         if armature is None:
             return False
         try:
@@ -64,12 +65,12 @@ class LiveFit:
         if self._job is None or self._state is None:
             return ""
         words = accept(context, self._job, self._state)
-        renew_depths(context, context.scene.objects[self._armature])
+        renew_depths(context, self._armature.still_in(context.scene))
         return words
 
     def cancel(self, context: bpy.types.Context) -> None:
         """Bring the pose back, and the rest bones that an accepted drag had moved."""
         restore(self.before)
-        armature = context.scene.objects.get(self._armature)
+        armature = self._armature.among(context.scene.objects)
         if armature is not None:
             joints_to_shape(context, armature)

@@ -13,6 +13,7 @@ from ..lsr1_solver.body_model import SMPL_JOINT_NAMES
 from .depths import depths_at
 from .footage import camera_frame, render_size, scene_view
 from .keypoint_store import has_keypoints, layout, points_at
+from .known import Known
 from .overlay_data import Shapes, depth_shapes, joint_shapes, shapes
 from .reprojection import body_points_or_none, joints_seen, pose_signature
 from .rig import target
@@ -33,7 +34,7 @@ class Layer:
 class Handles:
     """While joints of a body can be dragged: the body, and the joint under the mouse or in the hand."""
 
-    body: str
+    body: Known[bpy.types.Object]
     joint: str | None
 
 
@@ -98,7 +99,7 @@ def handle_layer(
 ) -> Layer | None:
     """The joints that can be dragged, the one under the mouse with its name."""
     scene = context.scene
-    armature = scene.objects.get(handles.body) if handles is not None else None
+    armature = handles.body.among(scene.objects) if handles is not None else None
     frame = camera_frame(scene, region, view, render_size(scene)) if armature is not None else None
     if handles is None or armature is None or frame is None:
         return None

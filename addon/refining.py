@@ -21,6 +21,7 @@ from .edits import changed_by_hand
 from .fits import picture_view, square_keypoints
 from .holding import locked_parts, pins_at
 from .keypoint_store import frame_count, keypoints_at
+from .known import Known, known
 from .rig import rig_of
 from .timing import clip_rate, nearest_row, row_frames, rows_within
 from .tracks import track_arrays, track_keypoints
@@ -37,13 +38,13 @@ _FALLOFF = 0.3
 class Refit:
     """A part of a clip, or a still, as a problem that holds what must not change.
 
-    ``armature`` is a name: objects may be freed between two ticks. ``frames`` [B] scene frames, ``motion``
-    the bones as they are there, ``written`` as the last fit left them, ``start`` the pose in camera axes,
-    ``changes`` [B, 26] which of PARTS may change, ``edited`` those that were changed by hand, some of them
-    ``between`` two frames.
+    Objects may be freed between two ticks: of the ``armature`` there is what finds it again. ``frames`` [B]
+    scene frames, ``motion`` the bones as they are there, ``written`` as the last fit left them, ``start`` the
+    pose in camera axes, ``changes`` [B, 26] which of PARTS may change, ``edited`` those that were changed by
+    hand, some of them ``between`` two frames.
     """
 
-    armature: str
+    armature: Known[bpy.types.Object]
     path: CameraPath
     problem: FitProblem
     frames: np.ndarray
@@ -79,8 +80,11 @@ class Refit:
         )
 
     def accept(self, context: bpy.types.Context, pose: BodyPose) -> str:
-        """Write what may change, and nothing else. Returns a line for the user."""
-        scene, armature = context.scene, context.scene.objects[self.armature]
+        """Write what may change, and nothing else. Returns a line for the user.
+
+        FitError where the armature is no longer in the scene.
+        """
+        scene, armature = context.scene, self.armature.still_in(context.scene)
         now = scene.frame_current_final
         rows = row_frames(scene, frame_count(scene))
         still = self.between.still(armature, rows, span(scene), keep=scene.lsr1.refine.edits == "LOCK")
@@ -216,7 +220,7 @@ def scene_problem(
     start = motion.pose(rig, betas, path.on(armature))
     free = np.ones_like(edited)
     return Refit(
-        armature.name,
+        known(armature),
         path,
         problem,
         frames,

@@ -18,6 +18,7 @@ from mathutils import Matrix
 from ..lsr1_solver import SMPL_JOINT_NAMES, SMPL_PARENTS
 from .camera_path import carried_places
 from .keyframes import ensure_curves, key_bone, key_values
+from .known import known
 from .rest_match import ANKLES, LEGS, alignment, ankle_height, leg_length, leg_vectors
 from .rig import Rig, nearest_axes, rig_of
 from .rig_tables import RigTable
@@ -103,12 +104,13 @@ def sample_source(
 ) -> Iterator[SourceMotion]:
     """The source's motion [1], frame by frame; what constraints and drivers add is in it.
 
-    The scene is left at the last frame asked for. FitError where the source is no SMPL rig.
+    The scene is left at the last frame asked for. FitError where the source is no SMPL rig, or where it is
+    deleted between two frames.
     """
-    rig = rig_of(source)
+    rig, found = rig_of(source), known(source)
     for frame in frames:
         context.scene.frame_set(frame)
-        yield _motion_now(context, source, rig)
+        yield _motion_now(context, found.still_in(context.scene), rig)
 
 
 def _motion_now(context: bpy.types.Context, source: bpy.types.Object, rig: Rig) -> SourceMotion:

@@ -9,6 +9,7 @@ from ..bone_motion import is_keyed
 from ..depths import note_depths
 from ..fits import restore
 from ..footage import render_size, scene_view
+from ..known import Known, known
 from ..overlay import show_handles
 from ..overlay_layers import Handles
 from ..reaching import Drag, Dragged, wants_keys
@@ -42,8 +43,8 @@ Enter keeps, Esc brings everything back"""
     # Every drag is an undo step of its own.
     bl_options = {"REGISTER"}
 
-    _body: str
-    _scene: str
+    _body: Known[bpy.types.Object]
+    _scene: Known[bpy.types.Scene]
     _done: list[Dragged]
     _drag: Drag | None = None
     # The joint under the mouse or in the hand.
@@ -68,8 +69,8 @@ Enter keeps, Esc brings everything back"""
         with told(self):
             joints_seen(armature, scene_view(context.scene, context.evaluated_depsgraph_get()))
             self.look(context)
-            self._body, self._done = armature.name, []
-            self._scene = context.scene.name
+            self._body, self._done = known(armature), []
+            self._scene = known(context.scene)
             context.window_manager.modal_handler_add(self)
             context.scene.lsr1.result.is_running = True
             self._say(context)
@@ -78,9 +79,11 @@ Enter keeps, Esc brings everything back"""
 
     def modal(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         """Every event: the mouse, the wheel or a key."""
-        armature = context.scene.objects.get(self._body)
+        armature = self._body.among(context.scene.objects)
         if armature is None or not context.scene.lsr1.result.is_running:
             self.cancel(context)
+            if armature is None:
+                self.report({"INFO"}, f"Cancelled, for {self._body.name} is no longer in the scene")
             return {"CANCELLED"}
         if self._drag is not None:
             self._go_on(context, event, self._drag, armature)
@@ -115,7 +118,7 @@ Enter keeps, Esc brings everything back"""
 
     def _stop(self, context: bpy.types.Context) -> None:
         self._drag = None
-        own = bpy.data.scenes.get(self._scene)
+        own = self._scene.among(bpy.data.scenes)
         if own is not None:
             own.lsr1.result.is_running = False
         show_handles(None)

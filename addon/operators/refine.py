@@ -51,10 +51,8 @@ class LSR1_OT_refit(InSlices, bpy.types.Operator):
 
     def finish(self, context: bpy.types.Context) -> None:
         """Write what may change."""
-        if self._job.armature not in context.scene.objects:
-            raise FitError(f"{self._job.armature} is no longer in the scene")
         self.report({"INFO"}, self._job.accept(context, self._last.pose))
-        renew_depths(context, context.scene.objects[self._job.armature])
+        renew_depths(context, self._job.armature.still_in(context.scene))
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,6 @@ class _Chooses(InSlices):
     _states: Iterator[tuple[Solution, ...]]
     _found: tuple[Solution, ...] | None
     _said: str
-    _armature: str
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
@@ -54,7 +53,7 @@ class _Chooses(InSlices):
         if context.scene.lsr1.result.is_running:
             raise FitError(RUNNING)
         armature = target(context)
-        self._armature, self._states, self._found = armature.name, iter(()), None
+        self._states, self._found = iter(()), None
         self._search = self.asked(context, armature)
         reason = why_anew(armature, self._search)
         self._said = reason or ""
@@ -74,9 +73,7 @@ class _Chooses(InSlices):
 
     def finish(self, context: bpy.types.Context) -> None:
         """Show the next one."""
-        armature = context.scene.objects.get(self._armature)
-        if armature is None:
-            raise FitError(f"{self._armature} is no longer in the scene")
+        armature = self._search.job.armature.still_in(context.scene)
         if self._found is not None:
             keep_found(armature, self._search, self._found, context.scene.frame_current_final)
         held = armature.lsr1_body.solutions

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import bpy
 
 from ...lsr1_solver import FitError
+from ..known import Known, known
 from ..rig import body_of, is_rig
 from ..rig_live import follow, follows, release
 from ..rig_mapping import guess_mapping, mapping_of
@@ -77,6 +78,8 @@ class LSR1_OT_copy_motion(InSlices, bpy.types.Operator):
     time_slice = 0.1
     cancelled = "Copying cancelled: everything is as it was"
 
+    _rig: Known[bpy.types.Object]
+    _source: Known[bpy.types.Object]
     _frames: range
     _frame_before: float
     _samples: Iterator[SourceMotion]
@@ -89,15 +92,16 @@ class LSR1_OT_copy_motion(InSlices, bpy.types.Operator):
 
     def begin(self, context: bpy.types.Context) -> None:
         """The frames to read."""
-        rig = context.scene.lsr1.copy_target
+        rig, source = context.scene.lsr1.copy_target, source_of(context)
         held = rig.lsr1_copy
         if held.last < held.first:
             raise FitError(f"the last frame, {held.last}, is before the first, {held.first}: correct one")
         mapping_of(rig)
         check_action_free(rig)
+        self._rig, self._source = known(rig), known(source)
         self._frames, self._motions = range(held.first, held.last + 1), []
         self._frame_before = context.scene.frame_current_final
-        self._samples = sample_source(context, source_of(context), self._frames)
+        self._samples = sample_source(context, source, self._frames)
 
     def step(self, context: bpy.types.Context) -> bool:
         """One frame; False after the last."""
@@ -118,13 +122,14 @@ class LSR1_OT_copy_motion(InSlices, bpy.types.Operator):
 
     def finish(self, context: bpy.types.Context) -> None:
         """Key the rig."""
-        go_to_frame(context.scene, self._frame_before)
-        rig = context.scene.lsr1.copy_target
+        scene = context.scene
+        go_to_frame(scene, self._frame_before)
+        rig, source = self._rig.still_in(scene), self._source.still_in(scene)
         table, mapping, motion = table_of(rig.lsr1_copy.kind), mapping_of(rig), join(self._motions)
         # Its constraints would hide the keys.
         release(rig)
-        transfer = transfer_between(source_of(context), rig, mapping, motion, table)
-        action = key_transfer(context.scene, rig, transfer, motion, self._frames, table)
+        transfer = transfer_between(source, rig, mapping, motion, table)
+        action = key_transfer(scene, rig, transfer, motion, self._frames, table)
         bones = (rig.pose.bones[name] for name in transfer.bones)
         pulled = [bone.name for bone in bones if any(not c.mute for c in bone.constraints)]
         words = f"{len(self._frames)} frames in {action.name}, legs {transfer.scale:.2f} times as long"

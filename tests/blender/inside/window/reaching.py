@@ -8,6 +8,7 @@ from pathlib import Path
 import bpy
 import numpy as np
 from bpy_extras.object_utils import world_to_camera_view
+from mathutils import Matrix
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 
@@ -213,6 +214,52 @@ def keyed() -> Iterator[float]:
     bpy.context.scene.tool_settings.use_keyframe_insert_auto = False
 
 
+def renamed() -> Iterator[float]:
+    """The body gets another name, and a new one its own: the tool goes on with the body that it had."""
+    mine, before = body(), channels()
+    yield from started()
+    yield from drag("left_wrist", WAY, 2)
+    other = another_called_as(mine)
+    yield from drag("right_wrist", (30, 60), 2)
+    assert is_at_rest(other), "another body of the same name is dragged"
+    yield from key("RET")
+    assert channels() != before and is_at_rest(other)
+    bpy.data.objects.remove(other)
+    mine.name = "LSR1 Body"
+    bpy.ops.ed.undo_push(message="One body again")
+
+
+def deleted() -> Iterator[float]:
+    """The body is deleted, held and not held; no other moves in its place."""
+    for holds in (True, False):
+        mine = body()
+        yield from started()
+        yield from (hold if holds else drag)("left_wrist", WAY, 2)
+        place = on_screen("left_wrist")
+        other = another_called_as(mine)
+        bpy.data.objects.remove(mine)
+        for step in (5, 10):
+            yield from move(*np.round(place + step).astype(int).tolist())
+        yield from button("RELEASE", place)
+        yield REDRAW
+        assert not bpy.context.scene.lsr1.result.is_running and is_at_rest(other)
+    bpy.ops.ed.undo_push(message="Another body")
+
+
+def another_called_as(mine: bpy.types.Object) -> bpy.types.Object:
+    """A new body has the name that was mine. Returns it; ``body`` is still mine."""
+    old, mine.name = mine.name, "A Body"
+    with bpy.context.temp_override(window=view()[0]):
+        other = addon_part("body").add_body(bpy.context)
+    assert other.name == old and body() == mine
+    return other
+
+
+def is_at_rest(other: bpy.types.Object) -> bool:
+    """Whether nobody has moved this body's bones."""
+    return all(bone.matrix_basis == Matrix.Identity(4) for bone in other.pose.bones)
+
+
 def unsure_depths() -> Iterator[float]:
     """After a fit the limbs are drawn as wide as their depth is unsure."""
     scene = bpy.context.scene
@@ -260,7 +307,17 @@ def loaded_meanwhile() -> Iterator[float]:
 
 
 def steps() -> Iterator[float]:
-    for step in (prepared, dragged, given_up, with_the_wheel, keyed, unsure_depths, loaded_meanwhile):
+    for step in (
+        prepared,
+        dragged,
+        given_up,
+        with_the_wheel,
+        keyed,
+        renamed,
+        deleted,
+        unsure_depths,
+        loaded_meanwhile,
+    ):
         print(step.__name__, flush=True)
         yield from step()
 
