@@ -12,6 +12,7 @@ from ..lsr1_solver import FitError
 from ..lsr1_solver.quality import ClipQuality
 from .key_reduction import write_fewer
 from .keyframes import Channel, ensure_curves, hold_until, key_values
+from .known import Known, known
 
 # The points of the feet that may stand still, in the solver's order: properties of the armature.
 CONTACTS = ("left_heel", "left_big_toe", "right_heel", "right_big_toe")
@@ -24,11 +25,11 @@ _MOST_MARKED = 50
 
 @dataclass(frozen=True)
 class ActionBefore:
-    """What animated a thing before a take did; names, for things may be freed between two ticks."""
+    """What animated a thing before a take did: the ``action``, and the number of the ``slot`` in it."""
 
     had_data: bool
-    action: str
-    slot: str
+    action: Known[bpy.types.Action] | None
+    slot: int | None
 
 
 def check_action_free(owner: bpy.types.ID) -> None:
@@ -44,7 +45,7 @@ def begin_take(owner: bpy.types.ID, name: str) -> tuple[bpy.types.Action, Action
     data = owner.animation_data
     old = data.action if data is not None else None
     slot = getattr(data, "action_slot", None)
-    before = ActionBefore(data is not None, old.name if old else "", slot.identifier if slot else "")
+    before = ActionBefore(data is not None, known(old) if old else None, slot.handle if slot else None)
     action = bpy.data.actions.new(name)
     (data or owner.animation_data_create()).action = action
     return action, before
@@ -54,9 +55,9 @@ def discard_take(owner: bpy.types.ID | None, action: bpy.types.Action | None, be
     """Take a new action away again, and bring back what animated the thing before, if there still is one."""
     data = owner.animation_data if owner is not None else None
     if owner is not None and data is not None:
-        data.action = bpy.data.actions.get(before.action) if before.action else None
-        if before.slot and data.action is not None:
-            data.action_slot = data.action.slots[before.slot]
+        data.action = before.action.among(bpy.data.actions) if before.action else None
+        if before.slot is not None and data.action is not None:
+            data.action_slot = next((s for s in data.action.slots if s.handle == before.slot), None)
         if not before.had_data:
             owner.animation_data_clear()
     if action is not None:
@@ -65,7 +66,7 @@ def discard_take(owner: bpy.types.ID | None, action: bpy.types.Action | None, be
 
 def keep_earlier_take(before: ActionBefore) -> None:
     """An action that nothing uses any more is saved with the file all the same."""
-    action = bpy.data.actions.get(before.action) if before.action else None
+    action = before.action.among(bpy.data.actions) if before.action else None
     if action is not None and not action.users:
         action.use_fake_user = True
 

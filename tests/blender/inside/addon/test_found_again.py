@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from lsr1_body_fit.addon import body as bodies
 from lsr1_body_fit.addon.live import LiveFit
+from lsr1_body_fit.addon.operators.clip import LSR1_OT_fit_clip
+from lsr1_body_fit.addon.operators.fit import LSR1_OT_fit_pose
 from lsr1_body_fit.addon.operators.modal import InSlices
 from lsr1_body_fit.addon.operators.refine import LSR1_OT_refit
 from lsr1_body_fit.addon.operators.solutions import LSR1_OT_flip_limb, LSR1_OT_other_solutions
@@ -17,7 +19,9 @@ from lsr1_body_fit.addon.rig import target
 
 from tests.blender.inside.addon.character_rigs import Figure, character
 from tests.blender.inside.addon.copies import choose, moving_body
-from tests.blender.inside.addon.test_operators import channels
+from tests.blender.inside.addon.keyed import insert_keyframes
+from tests.blender.inside.addon.test_clip import clips_pose
+from tests.blender.inside.addon.test_operators import channels, scene_of_walk
 from tests.blender.inside.addon.test_solutions import fitted_still
 from tests.blender.inside.addon.ticks import Ticking
 
@@ -70,6 +74,34 @@ def test_in_place_of_a_deleted_body_no_other_changes(
     other = another_takes_its_place(armature)
     assert run.to_its_end() == "CANCELLED" and "no longer in the scene" in run.said[-1]
     assert is_untouched(other) and not bpy.context.scene.lsr1.result.is_running
+
+
+def walking_body() -> bpy.types.Object:
+    """A body with an action of its own, and twelve frames to fit it to."""
+    armature = scene_of_walk()
+    scene = bpy.context.scene
+    scene.lsr1.clip.frame_range, scene.lsr1.clip.last = "CUSTOM", 12
+    insert_keyframes(armature, clips_pose(2), [5, 6])
+    armature.animation_data.action.name = "Mine"
+    return armature
+
+
+@pytest.mark.parametrize("gives_up", [False, True])
+def test_the_earlier_action_may_get_another_name_while_a_clip_is_fitted(gives_up: bool) -> None:
+    armature = walking_body()
+    data, mine = armature.animation_data, armature.animation_data.action
+    slot = getattr(data, "action_slot", None)
+    run = Ticking(LSR1_OT_fit_clip, again=False)
+    run.tick(4)
+    mine.name, other = "Renamed", bpy.data.actions.new("Mine")
+    if slot is not None:
+        slot.name_display = "Renamed"
+    if gives_up:
+        run.called_off()
+        assert data.action == mine and getattr(data, "action_slot", None) == slot
+    else:
+        assert run.to_its_end() == "FINISHED"
+        assert mine.use_fake_user and not other.use_fake_user
 
 
 def copied(*, last: int = 12) -> tuple[bpy.types.Object, bpy.types.Object]:
@@ -137,6 +169,16 @@ def test_a_run_outlasts_an_undo_to_its_middle(operator: type[InSlices], options:
     bpy.ops.ed.undo_push(message="before")
     assert undone_in_the_middle(Ticking(operator, **options)) == "FINISHED"
     assert not bpy.context.scene.lsr1.result.is_running
+
+
+@pytest.mark.parametrize("operator", [LSR1_OT_fit_clip, LSR1_OT_fit_pose])
+def test_a_fit_outlasts_an_undo_to_its_middle(operator: type[InSlices]) -> None:
+    walking_body()
+    bpy.ops.ed.undo_push(message="before")
+    assert undone_in_the_middle(Ticking(operator, again=False)) == "FINISHED"
+    assert not bpy.context.scene.lsr1.result.is_running
+    actions = {action.name for action in bpy.data.actions if action.name.startswith(("Mine", "walk"))}
+    assert actions == ({"Mine", "walk 1"} if operator is LSR1_OT_fit_clip else {"Mine"})
 
 
 def test_a_copy_outlasts_an_undo_to_its_middle() -> None:
