@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..lsr1_solver.picture_files import grabbed
+
 if TYPE_CHECKING:
     import cv2
 
@@ -21,7 +23,7 @@ _EARLIER = 0.25
 
 @dataclass(frozen=True, eq=False)
 class SoughtFrame:
-    """A frame of a movie that is being read, shown ``seconds`` after the first."""
+    """A frame of a movie that is being read, shown at so many ``seconds``."""
 
     seconds: float
     _capture: cv2.VideoCapture
@@ -56,7 +58,7 @@ def frames_from(path: Path, seconds: float) -> Iterator[SoughtFrame]:
         else:
             return
         yield SoughtFrame(at, capture)
-        while capture.grab():
-            yield SoughtFrame(float(capture.get(cv2.CAP_PROP_POS_MSEC)) / 1000, capture)
+        for later in grabbed(capture, before=at):
+            yield SoughtFrame(later, capture)
     finally:
         capture.release()

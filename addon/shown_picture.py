@@ -146,12 +146,14 @@ def _movie(
     """A movie's frames by their numbers, as Blender shows them: at a steady rate, whatever the movie's own.
 
     Of ``frames`` the first is the movie's, or one that is shown at ``first`` or before. Number n is the frame
-    that is there (n - 1) / rate seconds after the first: one that lasts long is shown again, one that comes
-    too soon after another is left out.
+    that is there at (n - 1) / rate seconds: one that lasts long is shown again, one that comes too soon after
+    another is left out. The movie's first frame is shown before its time, too.
     """
     image, begins, lasts = None, 1, 1
-    for frame in frames:
+    for place, frame in enumerate(frames):
         number = 1 + ceil(frame.seconds * rate - _LATE)
+        if place == 0:
+            number = min(number, first)
         if image is None:
             yield None
         for shown in range(max(begins, first), min(number, last + 1)):

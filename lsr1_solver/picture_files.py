@@ -150,7 +150,7 @@ def _open_movie(path: Path) -> Footage:
 
 @dataclass(frozen=True, eq=False)
 class MovieFrame:
-    """A frame of a movie that is being read: ``number`` from 0, shown ``seconds`` after the first."""
+    """A frame of a movie that is being read: ``number`` from 0, shown at so many ``seconds``."""
 
     number: int
     seconds: float
@@ -166,16 +166,29 @@ class MovieFrame:
 
 def movie_frames(path: Path) -> Iterator[MovieFrame]:
     """The frames of a movie, from its beginning: what OpenCV seeks is not always the frame asked for."""
-    import cv2
-
     capture = _opened(path)
     try:
-        number = 0
-        while capture.grab():
-            yield MovieFrame(number, float(capture.get(cv2.CAP_PROP_POS_MSEC)) / 1000, capture)
-            number += 1
+        for number, seconds in enumerate(grabbed(capture)):
+            yield MovieFrame(number, seconds, capture)
     finally:
         capture.release()
+
+
+def grabbed(capture: cv2.VideoCapture, *, before: float = -np.inf) -> Iterator[float]:
+    """Grab frame after frame; when each is shown, seconds. ``before``: when the one that was grabbed last is.
+
+    AVI and MPEG files say no time of frames that the decoder holds to the end, and OpenCV then says 0: they
+    come after the others at the movie's rate.
+    """
+    import cv2
+
+    rate = float(capture.get(cv2.CAP_PROP_FPS))
+    while capture.grab():
+        seconds = float(capture.get(cv2.CAP_PROP_POS_MSEC)) / 1000
+        if seconds == 0 <= before and rate > 0:
+            seconds = before + 1 / rate
+        yield seconds
+        before = seconds
 
 
 def _size(image: np.ndarray) -> tuple[int, int]:

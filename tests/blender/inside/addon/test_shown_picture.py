@@ -10,7 +10,7 @@ import pytest
 from lsr1_body_fit.addon import movie_turn, pictures, shown_picture
 from lsr1_body_fit.addon.footage import picture_behind, scene_frame_of, shown_numbers
 from lsr1_body_fit.lsr1_solver import FitError
-from lsr1_body_fit.lsr1_solver.picture_files import open_footage
+from lsr1_body_fit.lsr1_solver.picture_files import open_footage, read_picture
 
 from tests.blender.inside.addon.test_footage import corner_picture, exif_jpeg
 from tests.shared import REPOSITORY
@@ -197,6 +197,75 @@ def rolling_movie(path: Path) -> Path:
     writer.release()
     path.write_bytes(with_durations(path.read_bytes(), [(15, 1), (10, 2), (15, 1)]))
     return path
+
+
+def movie_by_blender(path: Path, codec: str, count: int) -> Path:
+    """Blender's own movie of frames that are each of its own grey. Every third is coded for itself, those in
+    between (B-frames) after their next.
+    """
+    scene = bpy.data.scenes.new("movie")
+    for n in range(count):
+        save(path.with_name(f"grey_{n:03d}.png"), np.full((64, 64, 3), (20 + 8 * n) / 255))
+    strip = strips_of(scene).new_image("greys", str(path.with_name("grey_000.png")), 1, 1)
+    for n in range(1, count):
+        strip.elements.append(f"grey_{n:03d}.png")
+    strip.frame_final_duration = scene.frame_end = count
+    into_file(scene, path)
+    if hasattr(scene.render.image_settings, "media_type"):
+        scene.render.image_settings.media_type = "VIDEO"
+    scene.render.image_settings.file_format = "FFMPEG"
+    scene.render.fps, film = 25, scene.render.ffmpeg
+    film.format, film.codec, film.constant_rate_factor = "AVI", codec, "HIGH"
+    film.use_max_b_frames, film.max_b_frames, film.gopsize = True, 2, 12
+    bpy.ops.render.render(animation=True, scene=scene.name)
+    bpy.data.scenes.remove(scene)
+    return path
+
+
+def strips_of(scene: bpy.types.Scene) -> bpy.types.bpy_prop_collection:
+    editor = scene.sequence_editor_create()
+    return editor.strips if hasattr(editor, "strips") else editor.sequences
+
+
+def into_file(scene: bpy.types.Scene, path: Path) -> None:
+    """What a scene renders goes into this file, 64 x 64."""
+    scene.view_settings.view_transform = "Standard"
+    scene.render.resolution_x = scene.render.resolution_y = 64
+    scene.render.filepath, scene.render.use_file_extension = str(path), False
+
+
+def as_blender_renders(path: Path, count: int) -> list[float]:
+    """The grey that Blender shows of a movie in each of so many frames."""
+    scene = bpy.data.scenes.new("shown")
+    strips_of(scene).new_movie("movie", str(path), 1, 1)
+    scene.render.fps, scene.frame_end = 25, count
+    into_file(scene, path.with_name("shown_###.png"))
+    bpy.ops.render.render(animation=True, scene=scene.name)
+    bpy.data.scenes.remove(scene)
+    return [read_picture(path.with_name(f"shown_{n:03d}.png")).mean() for n in range(1, count + 1)]
+
+
+@pytest.mark.parametrize("codec", ["H264", "MPEG4"])
+def test_a_movie_that_says_no_time_of_its_last_frames_is_read_as_it_is_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, codec: str
+) -> None:
+    """AVI has no times for frames that are coded after their next: Blender shows them all that much later."""
+    count = 24
+    path = movie_by_blender(tmp_path / "film.avi", codec, count)
+    wanted = as_blender_renders(path, count)
+    assert wanted[0] == wanted[1] < wanted[-1], "its frames are not late"
+    pictures.open_picture(bpy.context, str(path))
+    scene = bpy.context.scene
+    for begin, end in ((1, count), (1, 1), (2, 5), (count - 1, count)):
+        found = read(scene, begin, end)
+        assert list(found) == list(range(begin, end + 1))
+        assert np.allclose([image.mean() for image in found.values()], wanted[begin - 1 : end], atol=3)
+    picture = shown_picture.shown_picture(scene)
+    on = [found for found in picture.frames(1, count) if found is not None]
+    monkeypatch.setattr(shown_picture, "_HELD", 7 * 3 * 64 * 64)
+    back = [found for found in picture.frames_back(1, on[-1]) if found is not None]
+    assert [number for number, _ in back] == list(range(count, 0, -1))
+    assert all(np.array_equal(a, b) for (_, a), (_, b) in zip(on, reversed(back), strict=True))
 
 
 @pytest.mark.parametrize("seeks", ["right", "wrong", "none"])
