@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+
 from .arrays import Array, device, namespace
 from .minimizer import choose
 
@@ -54,6 +56,12 @@ class Linearization:
             self.prior_weight,
             lambda: choose(mask, self.gradient, other.gradient),
             lambda: choose(mask, self.jacobian, other.jacobian),
+        )
+
+    def select(self, index: np.ndarray) -> Linearization:
+        """That of some of the problems."""
+        return Linearization(
+            self.energy[index], self.prior_weight, lambda: self.gradient[index], lambda: self.jacobian[index]
         )
 
     def inverse_factor(self) -> DenseFactor | LowRankFactor:

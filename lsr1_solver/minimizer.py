@@ -7,8 +7,10 @@ that has converged no longer moves: its answer does not depend on the others of 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol, Self, TypeVar
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Protocol, Self, TypeVar, cast, runtime_checkable
+
+import numpy as np
 
 from .arrays import Array, at_least, at_most, namespace
 
@@ -116,6 +118,30 @@ def choose(mask: Array, a: Array, b: Array) -> Array:
     """``a`` where the problem's ``mask`` [B] is set, else ``b``; both [B, ...]."""
     xp = namespace(mask)
     return xp.where(xp.reshape(mask, (-1, *([1] * (a.ndim - 1)))), a, b)
+
+
+Part = TypeVar("Part")
+
+
+@runtime_checkable
+class Selectable(Protocol):
+    """What knows how to become a part of itself."""
+
+    def select(self, index: np.ndarray) -> Self:
+        """That of some of the problems."""
+        ...
+
+
+def selected(part: Part, index: np.ndarray) -> Part:
+    """Some problems of a state, or of a part of one; each of its arrays has a row for every problem."""
+    if isinstance(part, tuple):
+        return cast("Part", tuple(selected(each, index) for each in part))
+    if is_dataclass(part) and not isinstance(part, type):
+        rows = {f.name: selected(getattr(part, f.name), index) for f in fields(part)}
+        return cast("Part", replace(part, **rows))
+    if isinstance(part, np.ndarray):
+        return cast("Part", part[index])
+    return part.select(index) if isinstance(part, Selectable) else part
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,7 +14,7 @@ from .hypotheses import CONVINCING, DROPPED_COST, SUSPICIOUS, exchanged, outlier
 from .initializer import Initializer
 from .kinematics import PELVIS
 from .knees import AHEAD, INDIFFERENT, LEGS, thighs, undecided
-from .minimizer import LevenbergMarquardt, Minimizer, MinimizerState
+from .minimizer import LevenbergMarquardt, Minimizer, MinimizerState, selected
 from .objective import Objective
 from .problem import PARTS, SHAPE
 from .refine import with_parts
@@ -30,6 +30,26 @@ Progress = Generator[FitState, None, FitState]
 
 
 @dataclass(frozen=True, eq=False)
+class _Work:
+    """The problems ``rows`` [R] of a batch, and how far a minimizer has come with them."""
+
+    rows: np.ndarray
+    objective: Objective
+    state: MinimizerState
+
+    def unfinished(self) -> _Work:
+        """Without what has converged, once that is half of it: each step would work on it for nothing."""
+        left = np.flatnonzero(~self.state.converged)
+        if 2 * len(left) > len(self.rows):
+            return self
+        return _Work(self.rows[left], self.objective.select(left), selected(self.state, left))
+
+    def after(self, minimizer: Minimizer[MinimizerState]) -> _Work:
+        """One step on."""
+        return replace(self, state=minimizer.step(self.objective, self.state))
+
+
+@dataclass(frozen=True, eq=False)
 class Stages:
     """The stages of a fit: each yields states on its way and returns the one it ends with."""
 
@@ -37,33 +57,36 @@ class Stages:
     max_iterations: int
 
     def minimise(
-        self, parts: Sequence[Objective], z: Sequence[np.ndarray]
+        self, objective: Objective, z: np.ndarray
     ) -> Iterator[tuple[np.ndarray, np.ndarray, FitStatus]]:
-        """Several batches in lockstep: their points, energies and status until all have converged."""
-        states = [self.minimizer.init(part, start) for part, start in zip(parts, z, strict=True)]
+        """Tiles of a batch in lockstep: points [B, n], energies [B] and status until all have converged."""
+        tiles = [np.arange(first, min(first + TILE, len(z))) for first in range(0, len(z), TILE)]
+        parts = [objective.select(tile) for tile in tiles] if len(tiles) > 1 else [objective]
+        work = [
+            _Work(tile, part, self.minimizer.init(part, z[tile]))
+            for tile, part in zip(tiles, parts, strict=True)
+        ]
+        energy = np.empty(len(z))
         for iteration in range(self.max_iterations + 1):
-            done = [bool(np.all(state.converged)) for state in states]
-            energy = np.concatenate([state.energy for state in states])
+            z, energy = z.copy(), energy.copy()  # what was shown stays as it was
+            for each in work:
+                z[each.rows], energy[each.rows] = each.state.z, each.state.energy
+            work = [each.unfinished() for each in work if not np.all(each.state.converged)]
             status = FitStatus.RUNNING
-            if all(done):  # a problem without an energy counts as converged
+            if not work:  # a problem without an energy counts as converged
                 status = FitStatus.DIVERGED if np.all(np.isnan(energy)) else FitStatus.CONVERGED
             elif iteration == self.max_iterations:
                 status = FitStatus.MAX_ITERATIONS
-            yield np.concatenate([state.z for state in states]), energy, status
+            yield z, energy, status
             if status is not FitStatus.RUNNING:
                 return
-            states = [
-                state if finished else self.minimizer.step(part, state)
-                for part, state, finished in zip(parts, states, done, strict=True)
-            ]
+            work = [each.after(self.minimizer) for each in work]
 
     def descend(self, view: PersonView, objective: Objective, z: np.ndarray, iteration: int = 0) -> Progress:
         """All frames, each on its own."""
-        tiles = [slice(first, first + TILE) for first in range(0, len(z), TILE)]
         state: FitState | None = None
-        parts = [objective.select(tile) for tile in tiles] if len(tiles) > 1 else [objective]
-        for z, loss, status in self.minimise(parts, [z[tile] for tile in tiles]):
-            state = FitState(iteration, status, loss, view, objective, z)
+        for best, loss, status in self.minimise(objective, z):
+            state = FitState(iteration, status, loss, view, objective, best)
             if status is FitStatus.RUNNING:
                 yield state
                 iteration += 1
@@ -132,7 +155,7 @@ class Stages:
     ) -> Progress:
         """Fit some ``frames`` [F] anew in another view; kept where the energy is below ``limit`` [F]."""
         objective, z = view.objective(initializer_start(view, initializer, frames))
-        z, loss, _ = deque(self.minimise([objective], [z]), maxlen=1).pop()
+        z, loss, _ = deque(self.minimise(objective, z), maxlen=1).pop()
         return (yield from self._with_better(state, view, objective, z, loss, frames, loss < limit))
 
     def with_knees_ahead(self, state: FitState) -> Progress:
@@ -148,7 +171,7 @@ class Stages:
             problem = view.problem
             twin = flip_limb(body, before, LEGS[leg], bones="upper", prior=problem.prior)
             objective, z = view.objective(start_at(view, twin))
-            z, loss, _ = deque(self.minimise([objective], [z]), maxlen=1).pop()
+            z, loss, _ = deque(self.minimise(objective, z), maxlen=1).pop()
             after = view.body_pose(objective, z, np.arange(len(frames)))
             better = thighs(body, *view.turned(after)[:2]).ahead[:, leg] > AHEAD
             better &= pose_energy(problem, after) < pose_energy(problem, before) + INDIFFERENT

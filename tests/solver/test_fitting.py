@@ -25,6 +25,7 @@ from lsr1_solver import (
 from lsr1_solver.body_model import SMPL_JOINT_NAMES, local_rotations, rest_joints
 from lsr1_solver.keypoints import BODY_25
 from lsr1_solver.kinematics import BETAS_START, PELVIS, keypoint_chain, pose_chain
+from lsr1_solver.minimizer import LeastSquares, Minimizer, MinimizerState
 from lsr1_solver.pose_prior import load_pose_prior
 from lsr1_solver.rotation import axis_angle_to_matrix, geodesic_angle, matrix_to_axis_angle
 from lsr1_solver.starts import start_at
@@ -147,6 +148,27 @@ def test_a_frame_does_not_feel_its_batch(name: str) -> None:
     for b in (0, 7, 19):
         alone = fit_pose(problem(points[b : b + 1]), MINIMIZERS[name])
         assert np.abs(posed_joints(BODY, alone.pose) - posed_joints(BODY, together.pose)[b]).max() < 1e-5
+
+
+@pytest.mark.parametrize("name", ["lsr1", "lm", "lbfgs", "sr1"])
+def test_what_has_converged_is_not_worked_on(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, points = random_poses(90)
+    minimizer, finished = MINIMIZERS[name], []
+    step = type(minimizer).step
+
+    def watched(
+        self: Minimizer[MinimizerState], objective: LeastSquares, state: MinimizerState
+    ) -> MinimizerState:
+        finished.append(np.mean(state.converged))
+        return step(self, objective, state)
+
+    monkeypatch.setattr(type(minimizer), "step", watched)
+    shown = [(state, state.z.copy(), state.loss.copy()) for state in fit(problem(points), minimizer)]
+    assert max(finished) < 0.5 and len(finished) > 10
+    # What was shown stays as it was shown, and no energy rises.
+    assert all(np.array_equal(state.z, z) and np.array_equal(state.loss, loss) for state, z, loss in shown)
+    losses = np.array([loss for _, _, loss in shown])
+    assert np.all(np.diff(losses, axis=0) <= 1e-9)
 
 
 def test_two_runs_give_the_same_bits_and_nothing_is_written_to() -> None:
