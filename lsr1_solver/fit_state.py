@@ -10,7 +10,7 @@ import numpy as np
 
 from .body_model import BodyPose, rest_joints
 from .camera import project
-from .kinematics import BETAS_START, PELVIS, pose_chain
+from .kinematics import BETAS_START, PELVIS
 from .objective import Objective
 from .rotation import rotation_vectors
 from .view import PersonView
@@ -78,9 +78,8 @@ class FitState:
     def points(self) -> np.ndarray:
         """The body's keypoints in camera axes, metres [B, K, 3]; NaN where the body has no such point."""
         usable = self.view.problem.usable
-        posed = pose_chain(self.objective.chain, self.objective.centre, self.objective.parameters(self.z))
         points = np.full((len(self.z), len(usable), 3), np.nan)
-        points[:, usable] = posed.points[:, : usable.sum()] @ self.view.turn
+        points[:, usable] = self.objective.points(self.z)[:, : usable.sum()] @ self.view.turn
         return points
 
     @cached_property

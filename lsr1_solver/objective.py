@@ -15,10 +15,20 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 
 from .arrays import Array, at_least, constant, device, namespace
+from .body_model import JOINT_COUNT
 from .gauss_newton import Linearization
-from .kinematics import KeypointChain, PosedChain, pose_chain, pull_back, row_jacobian
+from .kinematics import (
+    ROTATION_SIZE,
+    KeypointChain,
+    PosedChain,
+    keypoints_at,
+    pose_chain,
+    pull_back,
+    row_jacobian,
+)
 from .limits import LimitResidual, limit_residual
 from .pins import Pinned
+from .rotation import axis_angle_to_matrix
 
 # Metres: a point nearer than this to the camera's plane is taken to be there, and its residual is flat.
 NEAREST = 0.05
@@ -72,6 +82,12 @@ class Objective:
     def pose(self, z: Array) -> PosedChain:
         """The keypoints and joints at ``z``."""
         return pose_chain(self.chain, self.centre, self.parameters(z))
+
+    def points(self, z: Array) -> Array:
+        """The keypoints alone, [B, K, 3]: half the work of `pose`."""
+        x = self.parameters(z)
+        omega = namespace(x).reshape(x[:, :ROTATION_SIZE], (-1, JOINT_COUNT, 3))
+        return keypoints_at(self.chain, axis_angle_to_matrix(omega) @ self.centre, x)
 
     def energy_and_gradient(self, z: Array) -> tuple[Array, Array]:
         """Each problem's energy [B] and its gradient [B, n]."""

@@ -125,7 +125,7 @@ class Stages:
         doubtful = state.loss > DROPPED_COST
         if not doubtful.any():
             return state
-        residual, _, _ = state.objective.reprojection(state.objective.pose(state.z).points)
+        residual, _, _ = state.objective.reprojection(state.objective.points(state.z))
         drop = outliers(state.view, residual) & doubtful[:, None]
         frames = np.flatnonzero(drop.any(axis=1))
         if not len(frames):

@@ -155,9 +155,9 @@ def closed_form_place(
     A = np.zeros((N, K, 2, 3))
     A[..., 0, 0] = A[..., 1, 1] = 1.0
     A[..., 2] = target
-    b = -points[..., :2] - target * points[..., 2:]
-    weighted = A * confidence[..., None, None]
-    normal = np.einsum("nkri,nkrj->nij", weighted, A) + 1e-9 * np.eye(3)
-    place = np.linalg.solve(normal, np.einsum("nkri,nkr->ni", weighted, b)[..., None])[..., 0]
+    b = np.reshape(-points[..., :2] - target * points[..., 2:], (N, 2 * K, 1))
+    weighted = np.reshape(A * confidence[..., None, None], (N, 2 * K, 3)).swapaxes(1, 2)
+    normal = weighted @ np.reshape(A, (N, 2 * K, 3)) + 1e-9 * np.eye(3)
+    place = np.linalg.solve(normal, weighted @ b)[..., 0]
     valid = (-place[:, 2] > NEAREST_START) & (-place[:, 2] < FARTHEST_START)
     return place, valid
