@@ -83,6 +83,16 @@ def ready_to_fit(cls: type[bpy.types.Operator], context: bpy.types.Context) -> b
     )
 
 
+@contextmanager
+def in_scene(context: bpy.types.Context, scene: bpy.types.Scene | None) -> Iterator[None]:
+    """The context is the scene's, whatever its window shows; as it is where there is no such scene (None)."""
+    if scene is None or scene == context.scene:
+        yield
+    else:
+        with context.temp_override(scene=scene, view_layer=scene.view_layers[0]):
+            yield
+
+
 def redraw(context: bpy.types.Context, *more: str) -> None:
     """Draw every 3D view again, its panels too, and ``more`` kinds of editors."""
     for window in context.window_manager.windows:

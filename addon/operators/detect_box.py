@@ -99,6 +99,9 @@ both ways from this frame. Other tracks stay. Esc cancels"""
         drawn = self._drawn
         if drawn is None:
             return super().modal(context, event)
+        lost = self.lost(context)
+        if lost:
+            return self.leave(context, lost)
         if event.value == "PRESS" and event.type in {"ESC", "RIGHTMOUSE"}:
             self.cancel(context)
             return {"CANCELLED"}

@@ -6,7 +6,7 @@ import bpy
 
 from ...lsr1_solver import FitError
 from ..known import Known, known
-from .common import over_panel, redraw, sentence
+from .common import in_scene, over_panel, redraw, sentence
 
 TICK = 0.01  # seconds
 # The view may be turned meanwhile; everything else waits.
@@ -122,11 +122,8 @@ class InSlices:
         """Bring everything back, whatever scene the window shows. Blender does it, too, for another file."""
         self._stop(context)
         own = self._own_scene()
-        if own is None or own == context.scene:
+        with in_scene(context, own):
             self.give_up(context, own)
-        else:
-            with context.temp_override(scene=own, view_layer=own.view_layers[0]):
-                self.give_up(context, own)
         redraw(context, *self.shown_in)
 
     def end(self, context: bpy.types.Context) -> set[str]:

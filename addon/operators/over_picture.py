@@ -4,6 +4,7 @@ import bpy
 import numpy as np
 
 from ..footage import camera_frame
+from ..known import Known, known
 from ..overlay_data import Frame
 from .common import is_idle, over_panel, redraw
 
@@ -23,16 +24,34 @@ def in_camera_view(cls: type[bpy.types.Operator], context: bpy.types.Context, wh
 
 
 class OverPicture:
-    """What a modal operator over one 3D view inherits beside Blender's own class."""
+    """What a modal operator over one 3D view inherits beside Blender's own class.
 
+    It keeps to the scene in which it began.
+    """
+
+    _scene: Known[bpy.types.Scene]
     _region: bpy.types.Region
     _view: bpy.types.RegionView3D
 
     def look(self, context: bpy.types.Context) -> None:
         """Look through the camera in the view that the tool was started in."""
+        self._scene = known(context.scene)
         self._region = next(r for r in context.area.regions if r.type == "WINDOW")
         self._view = context.space_data.region_3d
         self._view.view_perspective = "CAMERA"
+
+    def lost(self, context: bpy.types.Context) -> str:
+        """What the tool lacks by now, as half a sentence; "" where it can go on."""
+        own = self._scene.among(bpy.data.scenes)
+        if own != context.scene:
+            return f"its scene was {'deleted' if own is None else 'left'}"
+        return ""
+
+    def leave(self, context: bpy.types.Context, lost: str) -> set[str]:
+        """End the tool, for what it lacks."""
+        self.cancel(context)
+        self.report({"INFO"}, f"Cancelled, for {lost}")
+        return {"CANCELLED"}
 
     def is_inside(self, context: bpy.types.Context, event: bpy.types.Event) -> bool:
         """Whether keys and clicks are the tool's: over its view, and not over the sidebar."""

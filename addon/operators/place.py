@@ -11,7 +11,7 @@ from ..footage import render_size
 from ..keypoint_store import has_keypoints, layout, points_at, row_at, set_point, store, swap_sides
 from ..live import LiveFit
 from ..overlay_data import Frame
-from .common import over_panel, redraw, target
+from .common import in_scene, over_panel, redraw, target
 from .over_picture import PASSED_ON, OverPicture, in_camera_view
 
 # Without imported points: COCO's, with head, neck, hips and feet.
@@ -63,6 +63,9 @@ Esc brings everything back"""
 
     def modal(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         """Every event: the mouse, a key, or a tick for Live."""
+        lost = self.lost(context)
+        if lost:
+            return self.leave(context, lost)
         if event.type == "TIMER":
             live = self._live if self._dragged is not None else None
             if live is not None and (self._moved or not live.is_settled):
@@ -90,9 +93,12 @@ Esc brings everything back"""
 
     def cancel(self, context: bpy.types.Context) -> None:
         """Everything as it was before the tool."""
+        own = self._scene.among(bpy.data.scenes)
         if self._live is not None:
-            self._live.cancel(context)
-        _restore(context.scene, self._before)
+            with in_scene(context, own):
+                self._live.cancel(context)
+        if own is not None:
+            _restore(own, self._before)
         self._stop(context)
 
     def _end(self, context: bpy.types.Context) -> set[str]:

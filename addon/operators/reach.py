@@ -44,7 +44,6 @@ Enter keeps, Esc brings everything back"""
     bl_options = {"REGISTER"}
 
     _body: Known[bpy.types.Object]
-    _scene: Known[bpy.types.Scene]
     _done: list[Dragged]
     _drag: Drag | None = None
     # The joint under the mouse or in the hand.
@@ -70,7 +69,6 @@ Enter keeps, Esc brings everything back"""
             joints_seen(armature, scene_view(context.scene, context.evaluated_depsgraph_get()))
             self.look(context)
             self._body, self._done = known(armature), []
-            self._scene = known(context.scene)
             context.window_manager.modal_handler_add(self)
             context.scene.lsr1.result.is_running = True
             self._say(context)
@@ -80,10 +78,11 @@ Enter keeps, Esc brings everything back"""
     def modal(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         """Every event: the mouse, the wheel or a key."""
         armature = self._body.among(context.scene.objects)
-        if armature is None or not context.scene.lsr1.result.is_running:
+        lost = self.lost(context) or ("" if armature else f"{self._body.name} is no longer in the scene")
+        if armature is None or lost:
+            return self.leave(context, lost)
+        if not context.scene.lsr1.result.is_running:
             self.cancel(context)
-            if armature is None:
-                self.report({"INFO"}, f"Cancelled, for {self._body.name} is no longer in the scene")
             return {"CANCELLED"}
         if self._drag is not None:
             self._go_on(context, event, self._drag, armature)
