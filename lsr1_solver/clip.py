@@ -13,6 +13,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Generator
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -40,7 +41,8 @@ from .view import PersonView, Start
 
 # Frames worked on at once, and the seconds by which neighbouring pieces of a take overlap.
 PIECE, OVERLAP = 1500, 1.0
-# Iterations before outliers are dropped and standing feet looked for; from one shown state to the next.
+# Iterations before outliers are dropped; from one shown state to the next: to show one takes half as long as
+# an iteration.
 LOOK_AFTER, SHOWN_EVERY = 10, 10
 
 
@@ -81,6 +83,7 @@ class _Clip:
     unsure: np.ndarray
     minimizer: Minimizer[MinimizerState]
     max_iterations: int
+    shown: bool
 
     def state(self, motion: ClipMotion, iteration: int, status: FitStatus) -> FitState:
         """What a caller sees of a motion."""
@@ -90,6 +93,7 @@ class _Clip:
         back, eye = clip_axes(view)
         rotations = motion.rotations.copy()
         rotations[:, 0] = np.swapaxes(back, -1, -2) @ rotations[:, 0]
+        size = view.chain.size
         pelvis = np.einsum("tji,tj->ti", back, motion.pelvis - eye)
         start = Start(
             np.arange(len(pelvis)),
@@ -97,7 +101,8 @@ class _Clip:
             pelvis,
             np.tile(motion.betas, (len(pelvis), 1)),
             np.maximum(-pelvis[:, 2], NEAREST_START),
-            initializer.covariance[: view.chain.size, : view.chain.size],
+            initializer.covariance[:size, :size],
+            root=initializer.root[:size, :size],
         )
         objective, z = view.objective(start)
         findings = ClipFindings(self.cuts, self.unsure, motion.contacts, motion.feet)
@@ -109,59 +114,71 @@ def fit_clip(
     minimizer: Minimizer[MinimizerState],
     max_iterations: int,
     initial: BodyPose | None = None,
+    *,
+    shown: bool = True,
 ) -> Generator[FitState, None, FitState]:
     """Fit a clip; every state shows all frames, those not yet solved as they were read.
 
-    With ``initial`` (camera axes) the clip begins at that motion.
+    With ``initial`` (camera axes) the clip begins at that motion. If nobody looks at the way, ``shown`` False
+    spares what it takes to show it.
     """
-    clip = _prepared(view, minimizer, max_iterations)
+    clip = _prepared(view, minimizer, max_iterations, shown)
     parts = pieces(clip.cuts, _rate(view))
     # A take without a frame that can be fitted stays as it was read.
     parts = [part for part in parts if view.problem.fitted_frames[part.frames].any()]
     motion, iteration = clip.reading, 0
     begin = None if initial is None else motion_of(view, initial)
-    yield (state := clip.state(begin or motion, 0, FitStatus.RUNNING))
+    if shown:
+        yield clip.state(begin or motion, 0, FitStatus.RUNNING)
     for again in range(min(len(parts), 2)):
         shapes = []
         for part in parts:
             shape = None if not again else motion.betas
             before = motion
-            for solved in _solve(clip, part, begin, shape):
+            for steps, solved in _solve(clip, part, begin, shape):
                 motion = before.with_piece(solved, part.first, part.begin)
-                iteration += 1
-                yield (state := clip.state(motion, iteration, FitStatus.RUNNING))
+                iteration += steps
+                if shown:
+                    yield clip.state(motion, iteration, FitStatus.RUNNING)
             shapes.append(motion.betas)
         # Again with the shape that the pieces have in common.
         lengths = [part.last - part.begin for part in parts]
         motion = begin = replace(motion, betas=np.average(shapes, axis=0, weights=lengths))
-    if len(parts) != 1:
-        state = clip.state(motion, iteration, FitStatus.CONVERGED)
-    return replace(state, status=FitStatus.CONVERGED)
+    return clip.state(motion, iteration, FitStatus.CONVERGED)
 
 
-def _prepared(view: PersonView, minimizer: Minimizer[MinimizerState], max_iterations: int) -> _Clip:
+def _prepared(
+    view: PersonView, minimizer: Minimizer[MinimizerState], max_iterations: int, shown: bool
+) -> _Clip:
     """Strays left out, cuts found, sides put right where they were exchanged, and every frame read."""
     problem = view.problem
     if problem.initializer is None:
         raise FitError("a clip is fitted from the initializer's reading: leave the problem its initializer")
     rate, names = _rate(view), view.chain.landmarks
-    shown = problem.keypoints.xy[:, problem.usable]
-    height = rough_height(shown, view.confidence)
-    cuts, stray = cuts_and_strays(shown, view.confidence, height, rate, names)
+    xy = problem.keypoints.xy[:, problem.usable]
+    height = rough_height(xy, view.confidence)
+    cuts, stray = cuts_and_strays(xy, view.confidence, height, rate, names)
     if stray.any():
         view = view.without(np.repeat(stray[:, None], len(names), axis=1))
-        cuts = jump_cuts(shown, view.confidence, height, rate, names)
-    swaps = side_swaps(shown, view.confidence, names, height, rate, cuts)
+        cuts = jump_cuts(xy, view.confidence, height, rate, names)
+    swaps = side_swaps(xy, view.confidence, names, height, rate, cuts)
     exchanged = np.flatnonzero(swaps.swapped.any(axis=1))
     for order in np.unique(swaps.order[exchanged], axis=0):
         view = view.reordered(exchanged[np.all(swaps.order[exchanged] == order, axis=1)], order)
     reading = read_clip(view, cuts)
-    return _Clip(view, reading, cuts, swaps.unsure, minimizer, max_iterations)
+    return _Clip(view, reading, cuts, swaps.unsure, minimizer, max_iterations, shown)
+
+
+class _Shown(NamedTuple):
+    """A motion, and how many iterations it is from the one shown before."""
+
+    steps: int
+    motion: ClipMotion
 
 
 def _solve(
     clip: _Clip, part: Piece, begin: ClipMotion | None, shape: np.ndarray | None
-) -> Generator[ClipMotion, None, None]:
+) -> Generator[_Shown, None, None]:
     """One piece: minimised, where it was filmed fast at the common rate first, and with the feet held."""
     view, reading = clip.view.frames(part.frames), clip.reading.frames(part.frames)
     if shape is not None:
@@ -178,17 +195,17 @@ def _solve(
     objective = problem.objective if shape is None else problem.objective.with_fixed_shape()
     z = problem.start if begin is None else problem.coordinates(begin)
     begun = descent(objective, z, clip.minimizer)
-    way, solved = yield from _minimised(problem, begun, reading, look_after, clip.max_iterations)
+    way, (steps, solved) = yield from _minimised(clip, problem, begun, reading, look_after)
     if contacts is None:
         contacts = contacts_of(problem, solved)
     if contacts.any() or view.problem.pins is not None:
         solved = problem.motion(with_points_in_place(problem, way, contacts), solved)
-    yield replace(solved, contacts=contacts)
+    yield _Shown(steps, replace(solved, contacts=contacts))
 
 
 def _at_common_rate(
     clip: _Clip, view: PersonView, reading: ClipMotion, common: np.ndarray, stride: int
-) -> Generator[ClipMotion, None, ClipMotion]:
+) -> Generator[_Shown, None, ClipMotion]:
     """What a camera that took every ``stride``-th frame, ``common`` [T], would have given, and between it.
 
     Feet are not held yet, but which of them stand is found.
@@ -197,49 +214,51 @@ def _at_common_rate(
     few = replace(few, problem=replace(few.problem, frame_rate=_rate(view) / stride))
     problem = clip_problem(few, read)
     begun = descent(problem.objective, problem.start, clip.minimizer)
-    course = _minimised(problem, begun, read, LOOK_AFTER, clip.max_iterations)
-    _, solved = yield from _filled(course, common)
-    return replace(solved, contacts=contacts_of(problem, solved)).filled(common)
+    course = _minimised(clip, problem, begun, read, LOOK_AFTER)
+    _, (steps, solved) = yield from _filled(course, common)
+    solved = replace(solved, contacts=contacts_of(problem, solved)).filled(common)
+    yield _Shown(steps, solved)
+    return solved
 
 
 def _minimised(
-    problem: ClipProblem, begun: Descent, like: ClipMotion, look_after: int, most: int
-) -> Generator[ClipMotion, None, tuple[Descent, ClipMotion]]:
-    """Down an energy, ``look_after`` iterations and then ``most`` without outliers."""
-    way, solved = yield from _down(problem, begun, like, min(look_after, most))
+    clip: _Clip, problem: ClipProblem, begun: Descent, like: ClipMotion, look_after: int
+) -> Generator[_Shown, None, tuple[Descent, _Shown]]:
+    """Down an energy, ``look_after`` iterations and then more without outliers.
+
+    Returns where that ends, and its motion, which was not shown yet; contacts are those of ``like``.
+    """
+    way, early = yield from _down(clip, problem, begun, like, min(look_after, clip.max_iterations))
     dropped = way.objective.outliers(way.posed, OUTLIER)
-    way = way.on(way.objective.without(dropped))
-    return (yield from _down(problem, way, replace(solved, dropped=dropped.T), most))
+    if dropped.any():
+        way = way.on(way.objective.without(dropped))
+    like = replace(like, dropped=dropped.T)
+    way, late = yield from _down(clip, problem, way, like, clip.max_iterations)
+    return way, _Shown(early + late, problem.motion(way.posed, like))
 
 
 def _down(
-    problem: ClipProblem, begun: Descent, like: ClipMotion, count: int
-) -> Generator[ClipMotion, None, tuple[Descent, ClipMotion]]:
-    """The way down; every few points are shown, and the end: to show one takes as long as to find a better.
-
-    Returns where it ends, and the motion there; contacts and dropped keypoints are those of ``like``.
-    """
-    way, solved = begun, None
-    for step, way in enumerate(begun.steps(count), start=1):
-        solved = None
-        if step % SHOWN_EVERY == 0:
-            solved = problem.motion(way.posed, like)
-            yield solved
-    if solved is None:
-        solved = problem.motion(way.posed, like)
-        yield solved
-    return way, solved
+    clip: _Clip, problem: ClipProblem, begun: Descent, like: ClipMotion, count: int
+) -> Generator[_Shown, None, tuple[Descent, int]]:
+    """The way down, of which every few points are shown. Returns its end, and the iterations since."""
+    way, done, told = begun, 0, 0
+    for done, way in enumerate(begun.steps(count), start=1):
+        if clip.shown and done % SHOWN_EVERY == 0:
+            yield _Shown(done - told, problem.motion(way.posed, like))
+            told = done
+    return way, done - told
 
 
 def _filled(
-    course: Generator[ClipMotion, None, tuple[Descent, ClipMotion]], known: np.ndarray
-) -> Generator[ClipMotion, None, tuple[Descent, ClipMotion]]:
+    course: Generator[_Shown, None, tuple[Descent, _Shown]], known: np.ndarray
+) -> Generator[_Shown, None, tuple[Descent, _Shown]]:
     """What is shown of the frames ``known`` [T], with all others between them."""
     while True:
         try:
-            yield next(course).filled(known)
+            steps, motion = next(course)
         except StopIteration as end:
             return end.value
+        yield _Shown(steps, motion.filled(known))
 
 
 def _rate(view: PersonView) -> float:

@@ -72,7 +72,7 @@ def fit(
 
     Raises FitError where something is fixed but no initial pose says at what value.
     """
-    states = _states(problem, minimizer, initial, one_shape, max_iterations)
+    states = _states(problem, minimizer, initial, one_shape, max_iterations, shown=True)
     while True:
         with one_blas_thread():
             state = next(states, None)
@@ -87,6 +87,8 @@ def _states(
     initial: BodyPose | None,
     one_shape: bool,
     max_iterations: int,
+    *,
+    shown: bool,
 ) -> Generator[FitState, None, None]:
     # Cast: the stages hand a minimizer its own states back.
     chosen = cast("Minimizer[MinimizerState]", minimizer or MINIMIZERS["lsr1"])
@@ -103,7 +105,7 @@ def _states(
         of_clips = load_clip_minimizer() if isinstance(chosen, LearnedSR1) else chosen
         # Cast: the minimizer is only given states of its own making.
         clip_minimizer = cast("Minimizer[MinimizerState]", of_clips)
-        yield (yield from fit_clip(view, clip_minimizer, max_iterations, initial))
+        yield (yield from fit_clip(view, clip_minimizer, max_iterations, initial, shown=shown))
         return
     if initial is not None:
         state = yield from stages.descend(view, *view.objective(start_at(view, initial)))
@@ -139,5 +141,5 @@ def fit_pose(
 ) -> FitState:
     """The last state of ``fit``: for callers who have no use for the way there."""
     with one_blas_thread():
-        states = _states(problem, minimizer, initial, one_shape, max_iterations)
+        states = _states(problem, minimizer, initial, one_shape, max_iterations, shown=False)
         return deque(states, maxlen=1).pop()  # the states of a long clip don't fit in memory all at once
