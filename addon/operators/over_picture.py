@@ -26,25 +26,33 @@ def in_camera_view(cls: type[bpy.types.Operator], context: bpy.types.Context, wh
 class OverPicture:
     """What a modal operator over one 3D view inherits beside Blender's own class.
 
-    It keeps to the scene in which it began.
+    It keeps to the scene in which it began, and to its view. Every event begins with ``lost``.
     """
 
     _scene: Known[bpy.types.Scene]
+    _workspace: Known[bpy.types.WorkSpace]
+    # Good for one event: Blender frees a region with its area, whoever still holds it. Its address stays.
     _region: bpy.types.Region
-    _view: bpy.types.RegionView3D
+    _address: int
 
     def look(self, context: bpy.types.Context) -> None:
         """Look through the camera in the view that the tool was started in."""
-        self._scene = known(context.scene)
+        self._scene, self._workspace = known(context.scene), known(context.workspace)
         self._region = next(r for r in context.area.regions if r.type == "WINDOW")
-        self._view = context.space_data.region_3d
-        self._view.view_perspective = "CAMERA"
+        self._address = self._region.as_pointer()
+        context.space_data.region_3d.view_perspective = "CAMERA"
 
     def lost(self, context: bpy.types.Context) -> str:
-        """What the tool lacks by now, as half a sentence; "" where it can go on."""
+        """Find scene and view again. What is lost by now, as half a sentence; "" where the tool can go on."""
         own = self._scene.among(bpy.data.scenes)
         if own != context.scene:
             return f"its scene was {'deleted' if own is None else 'left'}"
+        areas = (area for area in context.window.screen.areas if area.type == "VIEW_3D")
+        regions = (region for area in areas for region in area.regions)
+        found = next((region for region in regions if region.as_pointer() == self._address), None)
+        if found is None:
+            return "its 3D view is no longer shown"
+        self._region = found
         return ""
 
     def leave(self, context: bpy.types.Context, lost: str) -> set[str]:
@@ -65,7 +73,7 @@ class OverPicture:
 
     def frame(self, context: bpy.types.Context, size: tuple[int, int]) -> Frame | None:
         """Where the camera's picture of this size is in the view; None outside the camera view."""
-        return camera_frame(context.scene, self._region, self._view, size)
+        return camera_frame(context.scene, self._region, self._region.data, size)
 
     def say(self, context: bpy.types.Context, what: str, keys: str) -> None:
         """What to do now and the keys, in the header; the keys in the status bar."""
@@ -77,7 +85,11 @@ class OverPicture:
 
     def fall_silent(self, context: bpy.types.Context) -> None:
         """Header and status bar are Blender's again."""
-        context.workspace.status_text_set(None)
+        own = self._workspace.among(bpy.data.workspaces)
+        if own is not None:
+            # Blender takes the context's workspace, whichever is asked.
+            with context.temp_override(workspace=own):
+                own.status_text_set(None)
         for area in context.window.screen.areas:
             if area.type == "VIEW_3D":
                 area.header_text_set(None)

@@ -1,5 +1,5 @@
 """The tools over the camera's picture, without a window: whatever the window shows by then, they end in the
-scene in which they began.
+scene in which they began, and with the view that they were started in.
 """
 
 from collections.abc import Callable
@@ -54,6 +54,7 @@ class Tool:
         parts = {name: part for name, part in vars(operator).items() if not name.startswith("__")}
         self._run = type(operator.__name__, (OverPicture,), {**parts, "report": report})()
         self._context = InView()
+        self.area = self._context.area
         self._view = next(region for region in self._context.area.regions if region.type == "WINDOW")
         answer = self._run.invoke(self._context, None)
         assert answer == {"RUNNING_MODAL"}, self.said
@@ -157,3 +158,17 @@ def test_a_joint_is_not_dragged_on_in_another_scene(
     assert tool.event("RET") == "CANCELLED" and tool.said == [f"Cancelled, for its scene was {how}"]
     assert np.array_equal(channels(armature), before) and other.lsr1.result.is_running
     assert away is delete_scene or not scene.lsr1.result.is_running
+
+
+@pytest.mark.parametrize("operator", [LSR1_OT_place_keypoints, LSR1_OT_reach])
+@pytest.mark.parametrize("kind", ["MOUSEMOVE", "ESC"])
+def test_without_its_view_a_tool_is_over(operator: type[OverPicture], kind: str) -> None:
+    scene_of_walk()
+    scene = bpy.context.scene
+    before = all_points(scene)
+    tool = Tool(operator)
+    keypoint_store.set_point(scene, 30, 5, (300.0, 400.0), 1.0)
+    tool.area.type = "NODE_EDITOR"
+    assert tool.event(kind) == "CANCELLED" and tool.said == ["Cancelled, for its 3D view is no longer shown"]
+    assert operator is LSR1_OT_reach or all_points(scene) == before
+    assert not scene.lsr1.result.is_running

@@ -292,6 +292,42 @@ def unsure_depths() -> Iterator[float]:
     picture("depths_after_reach")
 
 
+def view_gone() -> Iterator[float]:
+    """The tool's 3D view is closed, or the window shows another workspace: the tool is over."""
+    window, before = view()[0], channels()
+    layout = window.workspace
+
+    def closed() -> None:
+        with bpy.context.temp_override(window=window, area=window.screen.areas[-1]):
+            bpy.ops.screen.area_close()
+
+    def left() -> None:
+        window.workspace = bpy.data.workspaces["Scripting"]
+
+    for operator in ("place_keypoints", "reach", "detect_in_box"):
+        for goes in (closed, left):
+            with bpy.context.temp_override(window=window, area=view()[1]):
+                bpy.ops.screen.area_split(direction="VERTICAL", factor=0.5)
+            yield REDRAW
+            area = window.screen.areas[-1]
+            with bpy.context.temp_override(window=window, area=area, region=region_of(area, "WINDOW")):
+                assert getattr(bpy.ops.lsr1, operator)("INVOKE_DEFAULT") == {"RUNNING_MODAL"}
+            yield REDRAW
+            goes()
+            yield REDRAW
+            # Over what is there by now.
+            yield from move(300, 400)
+            tools = [kind.bl_idname for kind in window.modal_operators]
+            assert not tools, f"{tools} after its view was {goes.__name__}"
+            window.workspace = layout
+            yield REDRAW
+            picture(f"{operator}_{goes.__name__}")
+            if goes is left:
+                closed()
+                yield REDRAW
+    assert not bpy.context.scene.lsr1.result.is_running and channels() == before
+
+
 def loaded_meanwhile() -> Iterator[float]:
     """Another file is opened while a joint is held; the file was saved in the middle of it."""
     yield from started()
@@ -316,6 +352,7 @@ def steps() -> Iterator[float]:
         renamed,
         deleted,
         unsure_depths,
+        view_gone,
         loaded_meanwhile,
     ):
         print(step.__name__, flush=True)
