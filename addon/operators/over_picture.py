@@ -38,7 +38,8 @@ class OverPicture:
     def look(self, context: bpy.types.Context) -> None:
         """Look through the camera in the view that the tool was started in."""
         self._scene, self._workspace = known(context.scene), known(context.workspace)
-        self._region = next(r for r in context.area.regions if r.type == "WINDOW")
+        # Of a quad view's four the last has the camera.
+        *_, self._region = (region for region in context.area.regions if region.type == "WINDOW")
         self._address = self._region.as_pointer()
         context.space_data.region_3d.view_perspective = "CAMERA"
 

@@ -52,7 +52,8 @@ def on_screen(joint: str) -> np.ndarray:
     bpy.context.view_layer.update()
     place = armature.matrix_world @ armature.pose.bones[joint].head
     x, y, _ = world_to_camera_view(scene, scene.camera, place)
-    region = region_of(area, "WINDOW")
+    # Of a quad view's four the last has the camera.
+    *_, region = (region for region in area.regions if region.type == "WINDOW")
     frame = addon_part("footage").camera_frame(scene, region, area.spaces.active.region_3d, (1, 1))
     return frame.to_region(np.array([x, 1 - y])) + np.array([region.x, region.y])
 
@@ -292,6 +293,26 @@ def unsure_depths() -> Iterator[float]:
     picture("depths_after_reach")
 
 
+def quad_view() -> Iterator[float]:
+    """In a quad view the joints are those of its camera."""
+    window, area = view()
+    before = channels()
+    for is_quad in (True, False):
+        with bpy.context.temp_override(window=window, area=area, region=region_of(area, "WINDOW")):
+            bpy.ops.screen.region_quadview()
+        # It would lie over the camera's quarter.
+        area.spaces.active.show_region_ui = not is_quad
+        yield 3 * REDRAW
+        if is_quad:
+            with bpy.context.temp_override(window=window, area=area, region=region_of(area, "WINDOW")):
+                assert bpy.ops.lsr1.reach("INVOKE_DEFAULT") == {"RUNNING_MODAL"}
+            yield from drag("left_wrist", (15, 15), 2)
+            picture("reach_quad_view")
+            assert channels() != before, "no joint can be dragged in a quad view"
+            yield from button("PRESS", on_screen("left_wrist"), "ESC")
+            assert not bpy.context.scene.lsr1.result.is_running and channels() == before
+
+
 def view_gone() -> Iterator[float]:
     """The tool's 3D view is closed, or the window shows another workspace: the tool is over."""
     window, before = view()[0], channels()
@@ -352,6 +373,7 @@ def steps() -> Iterator[float]:
         renamed,
         deleted,
         unsure_depths,
+        quad_view,
         view_gone,
         loaded_meanwhile,
     ):
