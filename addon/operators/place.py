@@ -58,6 +58,8 @@ Esc brings everything back"""
         self._next = self._first_missing(context, 0)
         self._timer = context.window_manager.event_timer_add(_TICK, window=context.window)
         context.window_manager.modal_handler_add(self)
+        # Other keypoints from the sidebar's buttons would pull these away from under the mouse.
+        context.scene.lsr1.result.is_running = True
         self._say(context)
         return {"RUNNING_MODAL"}
 
@@ -66,6 +68,9 @@ Esc brings everything back"""
         lost = self.lost(context)
         if lost:
             return self.leave(context, lost)
+        if not context.scene.lsr1.result.is_running:
+            self.cancel(context)
+            return {"CANCELLED"}
         if event.type == "TIMER":
             live = self._live if self._dragged is not None else None
             if live is not None and (self._moved or not live.is_settled):
@@ -107,6 +112,9 @@ Esc brings everything back"""
         return {"FINISHED"}
 
     def _stop(self, context: bpy.types.Context) -> None:
+        own = self._scene.among(bpy.data.scenes)
+        if own is not None:
+            own.lsr1.result.is_running = False
         context.window_manager.event_timer_remove(self._timer)
         self.fall_silent(context)
 

@@ -121,6 +121,30 @@ def test_points_that_were_placed_stay_out_of_another_scene(
         assert all_points(scene) == before
 
 
+@pytest.mark.parametrize("key", ["ESC", "RET"])
+def test_while_points_are_placed_no_button_takes_them_away(key: str) -> None:
+    scene_of_walk()
+    scene = bpy.context.scene
+    tool = Tool(LSR1_OT_place_keypoints)
+    names = ("import_keypoints", "clear_keypoints", "swap_sides", "fit_pose", "fit_clip")
+    buttons = [getattr(bpy.ops.lsr1, name) for name in names]
+    assert not any(button.poll() for button in buttons)
+    tool.event(key)
+    assert all(button.poll() for button in buttons)
+    assert not scene.lsr1.result.is_running
+
+
+def test_the_panel_cancels_placing() -> None:
+    scene_of_walk()
+    scene = bpy.context.scene
+    before = all_points(scene)
+    tool = Tool(LSR1_OT_place_keypoints)
+    tool.drag(keypoint_store.points_at(scene, 30)[0][5], (300.0, 400.0))
+    bpy.ops.lsr1.cancel_fit()
+    assert tool.event("TIMER") == "CANCELLED"
+    assert all_points(scene) == before
+
+
 @pytest.mark.parametrize("called_off", [False, True])
 def test_what_live_changed_goes_back_in_a_scene_that_was_left(called_off: bool) -> None:
     armature = scene_of_walk()
