@@ -14,7 +14,7 @@ def _nothing_runs(*_: object) -> None:
     for scene in bpy.data.scenes:
         if scene.library is None:
             held = scene.lsr1
-            held.result.is_running = held.result.is_preview = False
+            held.result.is_running = held.result.is_placing = held.result.is_preview = False
             held.detection.progress_text = held.clip.progress_text = ""
 
 

@@ -151,6 +151,8 @@ class LSR1_PG_result(bpy.types.PropertyGroup):
     """What the last fit has to say."""
 
     is_running: BoolProperty(options={"SKIP_SAVE"})
+    # A tool over the picture has the keypoints in hand.
+    is_placing: BoolProperty(options={"SKIP_SAVE"})
     # The mesh shows a shape that the rest bones do not stand for yet.
     is_preview: BoolProperty(options={"SKIP_SAVE"})
     iteration: IntProperty()

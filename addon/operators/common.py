@@ -39,6 +39,14 @@ def is_idle(cls: type[bpy.types.Operator], context: bpy.types.Context) -> bool:
     return True
 
 
+def keypoints_free(cls: type[bpy.types.Operator], context: bpy.types.Context) -> bool:
+    """Whether the keypoints may become others: nothing is being fitted, none are being placed; says so."""
+    if context.scene.lsr1.result.is_placing:
+        cls.poll_message_set("Keypoints are being placed: end that first, with Enter over the picture")
+        return False
+    return is_idle(cls, context)
+
+
 def body_there(cls: type[bpy.types.Operator], context: bpy.types.Context) -> bool:
     """Whether there is a body; says what to do where there is none."""
     if target(context) is None:

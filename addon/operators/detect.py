@@ -15,7 +15,7 @@ from ..footage import picture_behind
 from ..keypoint_store import has_keypoints
 from ..properties import preferred_landmark_model
 from ..shown_picture import Frame, ShownPicture, shown_picture
-from .common import is_idle, told
+from .common import keypoints_free, told
 from .modal import InSlices
 
 _ASSUMED_RATE = 30.0
@@ -30,7 +30,7 @@ def can_detect(cls: type[bpy.types.Operator], context: bpy.types.Context) -> boo
     elif picture_behind(context.scene) is None:
         cls.poll_message_set("There is no picture behind the camera: press Open Picture")
     else:
-        return is_idle(cls, context)
+        return keypoints_free(cls, context)
     return False
 
 

@@ -14,7 +14,7 @@ from ..pictures import start_with_picture
 from ..properties import FORMAT_ITEMS
 from ..timing import set_clip_times
 from ..tracks import choose_track, list_people
-from .common import is_idle, keypoints_there, redraw, told
+from .common import is_idle, keypoints_free, keypoints_there, redraw, told
 
 # People listed for the choice: a crowd has more, but nobody looks for the hundredth by number.
 _MOST_LISTED = 50
@@ -44,7 +44,7 @@ or a folder with a file a frame"""
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         """While nothing is being fitted."""
-        return is_idle(cls, context)
+        return keypoints_free(cls, context)
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         """Ask for the file."""
@@ -87,7 +87,7 @@ class LSR1_OT_choose_person(bpy.types.Operator):
         if not context.scene.lsr1.keypoints.people:
             cls.poll_message_set("There is nobody to choose: press Detect Keypoints or Import Keypoints")
             return False
-        return is_idle(cls, context)
+        return keypoints_free(cls, context)
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Make it the scene's keypoints."""
@@ -122,7 +122,7 @@ class LSR1_OT_scale_keypoints(bpy.types.Operator):
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         """With keypoints."""
-        return keypoints_there(cls, context) and is_idle(cls, context)
+        return keypoints_there(cls, context) and keypoints_free(cls, context)
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         """Ask for the size, with a guess."""
@@ -166,7 +166,7 @@ class LSR1_OT_clear_keypoints(bpy.types.Operator):
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         """With keypoints."""
-        return keypoints_there(cls, context) and is_idle(cls, context)
+        return keypoints_there(cls, context) and keypoints_free(cls, context)
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Clear."""

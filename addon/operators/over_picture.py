@@ -6,7 +6,7 @@ import numpy as np
 from ..footage import camera_frame
 from ..known import Known, known
 from ..overlay_data import Frame
-from .common import is_idle, over_panel, redraw
+from .common import keypoints_free, over_panel, redraw
 
 # The view may be moved and zoomed meanwhile.
 PASSED_ON = {"MIDDLEMOUSE", "WHEELUPMOUSE", "WHEELDOWNMOUSE", "TRACKPADPAN", "TRACKPADZOOM"}
@@ -20,7 +20,7 @@ def in_camera_view(cls: type[bpy.types.Operator], context: bpy.types.Context, wh
     if context.scene.camera is None:
         cls.poll_message_set("There is no camera: add one, or press Open Picture")
         return False
-    return is_idle(cls, context)
+    return keypoints_free(cls, context)
 
 
 class OverPicture:

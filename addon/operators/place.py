@@ -58,8 +58,7 @@ Esc brings everything back"""
         self._next = self._first_missing(context, 0)
         self._timer = context.window_manager.event_timer_add(_TICK, window=context.window)
         context.window_manager.modal_handler_add(self)
-        # Other keypoints from the sidebar's buttons would pull these away from under the mouse.
-        context.scene.lsr1.result.is_running = True
+        context.scene.lsr1.result.is_placing = True
         self._say(context)
         return {"RUNNING_MODAL"}
 
@@ -68,9 +67,6 @@ Esc brings everything back"""
         lost = self.lost(context)
         if lost:
             return self.leave(context, lost)
-        if not context.scene.lsr1.result.is_running:
-            self.cancel(context)
-            return {"CANCELLED"}
         if event.type == "TIMER":
             live = self._live if self._dragged is not None else None
             if live is not None and (self._moved or not live.is_settled):
@@ -114,7 +110,7 @@ Esc brings everything back"""
     def _stop(self, context: bpy.types.Context) -> None:
         own = self._scene.among(bpy.data.scenes)
         if own is not None:
-            own.lsr1.result.is_running = False
+            own.lsr1.result.is_placing = False
         context.window_manager.event_timer_remove(self._timer)
         self.fall_silent(context)
 

@@ -9,7 +9,7 @@ from ..keypoint_store import frame_count, row_at
 from ..timing import clip_rate, set_clip_times
 from ..timing_files import read_times
 from ..tracks import cut_track, merge_tracks
-from .common import is_idle, keypoints_there, redraw, told
+from .common import keypoints_free, keypoints_there, redraw, told
 
 
 class LSR1_OT_cut_track(bpy.types.Operator):
@@ -22,7 +22,7 @@ class LSR1_OT_cut_track(bpy.types.Operator):
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         """With keypoints."""
-        return keypoints_there(cls, context) and is_idle(cls, context)
+        return keypoints_there(cls, context) and keypoints_free(cls, context)
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Cut before the frame that is shown."""
@@ -50,7 +50,7 @@ class LSR1_OT_merge_tracks(bpy.types.Operator):
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         """With keypoints."""
-        return keypoints_there(cls, context) and is_idle(cls, context)
+        return keypoints_there(cls, context) and keypoints_free(cls, context)
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Merge into the chosen one."""
@@ -75,7 +75,7 @@ a file of ffprobe (JSON) or of mkvextract (timestamps v2)"""
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         """With keypoints."""
-        return keypoints_there(cls, context) and is_idle(cls, context)
+        return keypoints_there(cls, context) and keypoints_free(cls, context)
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         """Ask for the file."""
