@@ -23,7 +23,7 @@ else:
 def _numpy() -> ModuleType:
     """numpy as the standard has it, with the arrays' own methods for what is called most.
 
-    numpy's functions of these names ask every argument first whether it knows better: with 250 calls, that
+    numpy's functions of these names ask every argument first whether it knows better: with 220 calls, that
     is a twentieth of the fit of one pose.
     """
     quick = ModuleType("numpy by methods")
