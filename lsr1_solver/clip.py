@@ -24,6 +24,7 @@ from .clip_motion import (
     COMMON_RATE,
     ClipMotion,
     clip_axes,
+    frame_rate_of,
     frames_apart,
     motion_of,
     read_clip,
@@ -123,7 +124,7 @@ def fit_clip(
     spares what it takes to show it.
     """
     clip = _prepared(view, minimizer, max_iterations, shown)
-    parts = pieces(clip.cuts, _rate(view))
+    parts = pieces(clip.cuts, frame_rate_of(view))
     # A take without a frame that can be fitted stays as it was read.
     parts = [part for part in parts if view.problem.fitted_frames[part.frames].any()]
     motion, iteration = clip.reading, 0
@@ -154,7 +155,7 @@ def _prepared(
     problem = view.problem
     if problem.initializer is None:
         raise FitError("a clip is fitted from the initializer's reading: leave the problem its initializer")
-    rate, names = _rate(view), view.chain.landmarks
+    rate, names = frame_rate_of(view), view.chain.landmarks
     xy = problem.keypoints.xy[:, problem.usable]
     height = rough_height(xy, view.confidence)
     cuts, stray = cuts_and_strays(xy, view.confidence, height, rate, names)
@@ -183,14 +184,14 @@ def _solve(
     view, reading = clip.view.frames(part.frames), clip.reading.frames(part.frames)
     if shape is not None:
         reading = replace(reading, betas=shape)
-    stride = frames_apart(_rate(view), COMMON_RATE)
+    stride = frames_apart(frame_rate_of(view), COMMON_RATE)
     common = np.arange(part.first, part.last) % stride == 0
-    look_after, contacts = LOOK_AFTER, view.problem.contacts
+    look_after, contacts = LOOK_AFTER, None
     if begin is not None:
         begin = begin.frames(part.frames)
     elif stride > 1 and view.problem.fitted_frames[common].any():
         begin = yield from _at_common_rate(clip, view, reading, common, stride)
-        look_after, contacts = 0, begin.contacts if contacts is None else contacts
+        look_after, contacts = 0, begin.contacts
     problem = clip_problem(view, reading)
     objective = problem.objective if shape is None else problem.objective.with_fixed_shape()
     z = problem.start if begin is None else problem.coordinates(begin)
@@ -211,12 +212,14 @@ def _at_common_rate(
     Feet are not held yet, but which of them stand is found.
     """
     few, read = view.frames(common), reading.frames(common)
-    few = replace(few, problem=replace(few.problem, frame_rate=_rate(view) / stride))
+    few = replace(few, problem=replace(few.problem, frame_rate=frame_rate_of(view) / stride))
     problem = clip_problem(few, read)
     begun = descent(problem.objective, problem.start, clip.minimizer)
     course = _minimised(clip, problem, begun, read, LOOK_AFTER)
     _, (steps, solved) = yield from _filled(course, common)
     solved = replace(solved, contacts=contacts_of(problem, solved)).filled(common)
+    if view.problem.contacts is not None:
+        solved = replace(solved, contacts=view.problem.contacts)
     yield _Shown(steps, solved)
     return solved
 
@@ -259,7 +262,3 @@ def _filled(
         except StopIteration as end:
             return end.value
         yield _Shown(steps, motion.filled(known))
-
-
-def _rate(view: PersonView) -> float:
-    return view.problem.frame_rate or COMMON_RATE

@@ -112,6 +112,11 @@ def clip_axes(view: PersonView) -> tuple[np.ndarray, np.ndarray]:
     return to_world[:, :3, :3] @ back, to_world[:, :3, 3]
 
 
+def frame_rate_of(view: PersonView) -> float:
+    """Frames a second, hertz; the common rate where the problem has none."""
+    return view.problem.frame_rate or COMMON_RATE
+
+
 def read_clip(view: PersonView, cuts: np.ndarray | None = None) -> ClipMotion:
     """A pose for every frame, read with a moment before and after it; what is not read lies in between.
 
@@ -123,7 +128,7 @@ def read_clip(view: PersonView, cuts: np.ndarray | None = None) -> ClipMotion:
     back, eye = clip_axes(view)
     edges = [0, *(() if cuts is None else np.flatnonzero(cuts[1:]) + 1), count]
     takes = [slice(begin, end) for begin, end in itertools.pairwise(edges)]
-    rate = view.problem.frame_rate or COMMON_RATE
+    rate = frame_rate_of(view)
     asked = _frames_to_read(view, takes, rate)
     read = [
         reader.predict(target[take], confidence[take], np.swapaxes(back, -1, -2)[take], rate, frames)

@@ -13,7 +13,16 @@ import numpy as np
 from .body_model import JOINT_COUNT, SMPL_JOINT_NAMES
 from .clip_chain import PosedClip, clip_chain
 from .clip_initializer import load_clip_initializer
-from .clip_motion import COMMON_RATE, FEET, ClipMotion, clip_axes, low_pass, motion_of, smooth_rotations
+from .clip_motion import (
+    COMMON_RATE,
+    FEET,
+    ClipMotion,
+    clip_axes,
+    frame_rate_of,
+    low_pass,
+    motion_of,
+    smooth_rotations,
+)
 from .clip_objective import ClipObjective
 from .clip_terms import Anchors, Kept, Lens, Spatial, Temporal
 from .cosine_transform import cosine_transform, inverse_cosine_transform
@@ -54,7 +63,7 @@ class ClipProblem:
     @property
     def rate(self) -> float:
         """Frames a second."""
-        return self.view.problem.frame_rate or COMMON_RATE
+        return frame_rate_of(self.view)
 
     def coordinates(self, motion: ClipMotion) -> np.ndarray:
         """The z of a motion."""
@@ -87,7 +96,7 @@ def clip_problem(view: PersonView, reading: ClipMotion, motion: MotionPrior | No
     """The clip as one problem in single precision, about the smoothed reading."""
     error = load_clip_initializer().covariance
     problem, motion = view.problem, motion or load_motion_prior()
-    rate = problem.frame_rate or COMMON_RATE
+    rate = frame_rate_of(view)
     root = smooth_rotations(reading.rotations[:, 0], rate)
     mean = np.concatenate([np.eye(3)[None], problem.prior.mean_rotations])
     x = parameters(reading, mean, root)

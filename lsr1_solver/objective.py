@@ -86,8 +86,12 @@ class Objective:
     def points(self, z: Array) -> Array:
         """The keypoints alone, [B, K, 3]: half the work of `pose`."""
         x = self.parameters(z)
+        return keypoints_at(self.chain, self.rotations(x), x)
+
+    def rotations(self, x: Array) -> Array:
+        """The joints' rotations in their parents' frames at ``x`` [B, P]. -> [B, 24, 3, 3]."""
         omega = namespace(x).reshape(x[:, :ROTATION_SIZE], (-1, JOINT_COUNT, 3))
-        return keypoints_at(self.chain, axis_angle_to_matrix(omega) @ self.centre, x)
+        return axis_angle_to_matrix(omega) @ self.centre
 
     def energy_and_gradient(self, z: Array) -> tuple[Array, Array]:
         """Each problem's energy [B] and its gradient [B, n]."""

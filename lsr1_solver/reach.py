@@ -32,7 +32,7 @@ from .pins import Pinned, Pins
 from .pose_prior import PosePrior, load_pose_prior
 from .problem import PARTS, PLACE, SHAPE
 from .refine import LIMBS
-from .rotation import axis_angle_to_matrix, rotation_vectors
+from .rotation import rotation_vectors
 from .view import body_height
 
 # How readily the whole body turns (radians) and moves (metres) while a joint is dragged: less than it bends.
@@ -171,8 +171,7 @@ class Reach:
     def _pose(self, x: np.ndarray) -> BodyPose:
         """The parameters [1, P] as a pose; what is held, and the shape, bit for bit as at the beginning."""
         begin, held = self._begin, self._held
-        turn = axis_angle_to_matrix(x[:, :ROTATION_SIZE].reshape(1, JOINT_COUNT, 3))
-        omega = rotation_vectors(turn @ self._objective.centre)
+        omega = rotation_vectors(self._objective.rotations(x))
         before = np.concatenate([begin.global_orient[:, None], begin.body_pose], axis=1)
         omega = np.where(held[:JOINT_COUNT, None], before, omega)
         transl = x[:, PELVIS] - rest_joints(self._body, begin.betas)[:, 0]

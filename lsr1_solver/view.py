@@ -15,11 +15,11 @@ import numpy as np
 from .body_model import JOINT_COUNT, BodyModel, BodyPose, local_rotations, rest_joints
 from .camera import image_plane, virtual_view
 from .conditioning import conditioned, whitened
-from .kinematics import BETAS_START, PELVIS, ROTATION_SIZE, KeypointChain, keypoint_chain
+from .kinematics import BETAS_START, PELVIS, KeypointChain, keypoint_chain
 from .objective import Objective
 from .pins import Pinned
 from .problem import PARTS, PLACE, SHAPE, FitProblem
-from .rotation import axis_angle_to_matrix, rotation_vectors
+from .rotation import rotation_vectors
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,7 +194,7 @@ class PersonView:
     def body_pose(self, objective: Objective, z: np.ndarray, frames: np.ndarray) -> BodyPose:
         """The body's parameters in camera axes at ``z`` [N, n] of the given frames [N]."""
         x = objective.parameters(z)
-        local = axis_angle_to_matrix(x[:, :ROTATION_SIZE].reshape(len(x), JOINT_COUNT, 3)) @ objective.centre
+        local = objective.rotations(x)
         back = np.swapaxes(self.turn[frames], -1, -2)
         local = np.concatenate([back[:, None] @ local[:, :1], local[:, 1:]], axis=1)
         omega = rotation_vectors(local)
