@@ -10,6 +10,9 @@ import numpy as np
 from .arrays import Array, device, namespace
 from .minimizer import choose
 
+# Matrices up to this size are inverted by LAPACK.
+SMALL = 14
+
 
 class _Deferred:
     """An array that is worked out when it is first asked for; what it is made of is then let go."""
@@ -67,22 +70,21 @@ class Linearization:
     def inverse_factor(self) -> DenseFactor | LowRankFactor:
         """``S`` with ``S S^T = (w I + J^T J)^-1``, by one Cholesky factor of the smaller Gram matrix.
 
-        With ``K = J / sqrt(w)`` and ``I + K K^T = L L^T``: ``S = (I - K^T (L L^T + L^T)^-1 K) / sqrt(w)``. A
-        prior weight of zero is taken as one hundredth: J alone need not have full rank.
+        With ``w I + J J^T = L L^T``: ``S = (I - J^T (L L^T + sqrt(w) L^T)^-1 J) / sqrt(w)``. A prior weight
+        of zero is taken as one hundredth: J alone need not have full rank.
         """
         J = self.jacobian
         xp = namespace(J)
         m, n = J.shape[1:]
-        root = max(self.prior_weight, 0.01) ** 0.5
-        K = J / root
-        transposed = xp.matrix_transpose(K)
-        eye = xp.eye(min(m, n), dtype=K.dtype, device=device(K))
+        w = max(self.prior_weight, 0.01)
+        transposed = xp.matrix_transpose(J)
+        eye = xp.eye(min(m, n), dtype=J.dtype, device=device(J))
         if m >= n:  # (C C^T)^-1 = C^-T C^-1
-            C = xp.linalg.cholesky(eye + transposed @ K)
-            return DenseFactor(xp.matrix_transpose(xp.linalg.inv(C)) / root)
-        gram = eye + K @ transposed
-        inner = xp.linalg.inv(gram + xp.matrix_transpose(xp.linalg.cholesky(gram)))
-        return LowRankFactor(K, inner, root)
+            C = xp.linalg.cholesky(w * eye + transposed @ J)
+            return DenseFactor(xp.matrix_transpose(xp.linalg.inv(C)))
+        gram = w * eye + J @ transposed
+        inner = _inverse(gram + w**0.5 * xp.matrix_transpose(xp.linalg.cholesky(gram)))
+        return LowRankFactor(J, inner, w**0.5)
 
     def solve(self, damping: Array) -> Array:
         """The step ``-(J^T J + (w + damping) I)^-1 gradient``, [B, n], by the smaller of the two systems.
@@ -103,6 +105,25 @@ class Linearization:
         return -((g - transposed @ inner) / c)[..., 0]
 
 
+def _inverse(M: Array) -> Array:
+    """The inverses of matrices [B, m, m] that have positive pivots, by halves.
+
+    Products of blocks take a batch a third of the time of a general inverse.
+    """
+    xp = namespace(M)
+    size = M.shape[-1]
+    if M.shape[0] == 1 or size <= SMALL:
+        return xp.linalg.inv(M)
+    half = size // 2
+    A, B, C, D = M[:, :half, :half], M[:, :half, half:], M[:, half:, :half], M[:, half:, half:]
+    inverse = _inverse(A)
+    left, right = C @ inverse, inverse @ B
+    rest = _inverse(D - C @ right)
+    across = -rest @ left
+    above = xp.concat([inverse - right @ across, -right @ rest], axis=-1)
+    return xp.concat([above, xp.concat([across, rest], axis=-1)], axis=-2)
+
+
 @dataclass(frozen=True, eq=False)
 class DenseFactor:
     """A factor as a matrix, ``S`` [B, n, n]."""
@@ -120,18 +141,18 @@ class DenseFactor:
 
 @dataclass(frozen=True, eq=False)
 class LowRankFactor:
-    """A factor ``S = (I - K^T M K) / root`` by its parts: ``K`` [B, m, n], ``inner`` M [B, m, m], m < n."""
+    """A factor ``S = (I - J^T M J) / root`` by its parts: ``J`` [B, m, n], ``inner`` M [B, m, m], m < n."""
 
-    K: Array
+    J: Array
     inner: Array
     root: float
 
     def times(self, u: Array) -> Array:
         """``S u``; ``u`` [B, n]."""
-        v = self.inner @ (self.K @ u[..., None])
-        return (u - (namespace(u).matrix_transpose(self.K) @ v)[..., 0]) / self.root
+        v = self.inner @ (self.J @ u[..., None])
+        return (u - (namespace(u).matrix_transpose(self.J) @ v)[..., 0]) / self.root
 
     def transposed_times(self, u: Array) -> Array:
         """``S^T u``; ``u`` [B, n]."""
-        v = namespace(u).matrix_transpose(self.inner) @ (self.K @ u[..., None])
-        return (u - (namespace(u).matrix_transpose(self.K) @ v)[..., 0]) / self.root
+        v = namespace(u).matrix_transpose(self.inner) @ (self.J @ u[..., None])
+        return (u - (namespace(u).matrix_transpose(self.J) @ v)[..., 0]) / self.root
