@@ -60,18 +60,21 @@ def _parts(frames: int) -> list[tuple[int, int]]:
 
 
 @lru_cache(maxsize=16)
-def _sample(frames: int) -> tuple[np.ndarray, np.ndarray]:
-    """The frequencies [F] that are looked at, and what each counts in its part, [F, 3].
+def _sample(frames: int) -> tuple[list[tuple[slice, slice]], np.ndarray]:
+    """The frequencies of each part that are looked at, and their places among all F that are; what each of
+    these counts in its part, [F, 3].
 
     Of long parts every so many-th frequency stands for its neighbours.
     """
-    chosen = [np.arange(i, j, max(1, (j - i) // SAMPLED_FREQUENCIES)) for i, j in _parts(frames)]
-    worth = np.zeros((sum(map(len, chosen)), len(chosen)), dtype=np.float32)
-    begin = 0
-    for part, (columns, (i, j)) in enumerate(zip(chosen, _parts(frames), strict=True)):
-        worth[begin : begin + len(columns), part] = (j - i) / max(1, len(columns))
-        begin += len(columns)
-    return np.concatenate(chosen), worth
+    chosen = [range(i, j, max(1, (j - i) // SAMPLED_FREQUENCIES)) for i, j in _parts(frames)]
+    edges = [0, *itertools.accumulate(map(len, chosen))]
+    worth = np.zeros((edges[-1], len(chosen)), dtype=np.float32)
+    slices = []
+    for part, (own, (i, j)) in enumerate(zip(chosen, _parts(frames), strict=True)):
+        place = slice(edges[part], edges[part + 1])
+        worth[place, part] = (j - i) / max(1, len(own))
+        slices.append((slice(own.start, own.stop, own.step), place))
+    return slices, worth
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,10 +92,14 @@ class Kinds:
         -> [P, n, 4]: three parts, and the shape in every row.
         """
         count = self.unknowns * self.frames
-        columns, worth = _sample(self.frames)
-        rows = [v[:count].reshape(self.unknowns, self.frames)[:, columns] for v in vectors]
+        slices, worth = _sample(self.frames)
+        rows = np.empty((len(vectors), self.unknowns, len(worth)), dtype=vectors[0].dtype)
+        for row, v in zip(rows, vectors, strict=True):
+            for frequencies, place in slices:
+                row[:, place] = v[:count].reshape(self.unknowns, self.frames)[:, frequencies]
         products = np.empty((len(pairs), self.unknowns, len(PARTINGS) + 2))
-        products[..., :-1] = np.stack([rows[a] * rows[b] for a, b in pairs]) @ worth
+        for own, (a, b) in zip(products, pairs, strict=True):
+            own[:, :-1] = (rows[a] * rows[b]) @ worth
         products[..., -1] = np.array([vectors[a][count:] @ vectors[b][count:] for a, b in pairs])[:, None]
         return products
 
