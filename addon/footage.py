@@ -19,6 +19,7 @@ from mathutils import Matrix
 from ..lsr1_solver import Camera, FitError, project
 from ..lsr1_solver.rotation import rotation_between
 from .overlay_data import Frame
+from .timing import LAST_FRAME
 
 _STRAIGHT = 1e-5
 
@@ -177,9 +178,9 @@ def scene_frame_of(background: bpy.types.CameraBackgroundImage, number: int) -> 
     """The scene frame at which a moving picture shows the frame that a keypoint file calls ``number``.
 
     Images of a sequence are found by their number; frames of a movie, and keypoint files that are numbered on
-    their own, are counted from the first, which is 0 or 1.
+    their own, are counted from the first, which is 0 or 1. Numbers beyond the timeline count nothing.
     """
-    counted = max(number, 1) - 1
+    counted = max(number, 1) - 1 if number <= LAST_FRAME else 0
     if background.source == "MOVIE_CLIP":
         clip = background.clip
         first = number_in_name(clip.filepath) if clip.source == "SEQUENCE" else None

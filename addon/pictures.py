@@ -16,9 +16,10 @@ from .exif import Exif, read_exif, upright
 from .footage import lens_in_words, moving_picture, number_in_name, scene_frame_of
 from .keypoint_store import frame_count
 from .movie_turn import show_turned, turns_left
-from .timing import exact_rate
+from .timing import exact_rate, first_scene_frame
 
 _EYE_HEIGHT, _DISTANCE = 1.2, 4.0  # metres: where a new camera stands
+_LARGEST_NUMBER = 2**31 - 1
 
 
 def open_picture(context: bpy.types.Context, path: str, *, sequence: bool = False) -> str:
@@ -34,9 +35,9 @@ def open_picture(context: bpy.types.Context, path: str, *, sequence: bool = Fals
         raise FitError(f"There is no file {file}")
     exif = Exif()
     if sequence:
-        first = _first_of_sequence(file)
+        first, number = _first_of_sequence(file)
         shown: bpy.types.Image | bpy.types.MovieClip = _load_clip(first)
-        shown.frame_start = max(1, number_in_name(first.name) or 0)
+        shown.frame_start = first_scene_frame(number, shown.frame_duration)
     elif file.suffix.lower() in bpy.path.extensions_movie:
         shown = _load_clip(file)
     else:
@@ -122,14 +123,20 @@ def _load_clip(file: Path) -> bpy.types.MovieClip:
     return clip
 
 
-def _first_of_sequence(file: Path) -> Path:
-    """The image with the lowest number among those that are named like ``file``."""
+def _first_of_sequence(file: Path) -> tuple[Path, int]:
+    """The image with the lowest number among those that are named like ``file``, and that number.
+
+    FitError where there is no number, or one at which Blender finds no image.
+    """
     name = re.fullmatch(r"(.*?)(\d+)", file.stem, re.DOTALL)
     if name is None:
         raise FitError(f"{file.name} has no number at the end of its name: choose one image of a sequence")
     pattern = re.compile(re.escape(name[1]) + r"\d+" + re.escape(file.suffix))
     alike = [path for path in file.parent.iterdir() if pattern.fullmatch(path.name)]
-    return min(alike, key=lambda path: number_in_name(path.name) or 0)
+    number, first = min((number_in_name(path.name) or 0, path) for path in alike)
+    if number > _LARGEST_NUMBER:
+        raise FitError(f"Blender can't count as far as {number}: give the images shorter numbers")
+    return first, number
 
 
 def _load_image(file: Path, orientation: int) -> bpy.types.Image:

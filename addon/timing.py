@@ -18,6 +18,16 @@ _TELEVISION = 1.001
 # Rates nearer to one of those than this mean it: files give averages, and people two digits.
 _SAME_RATE, _SAME_DIGITS = 5e-4, 1e-5
 _SAME_FRAME = 1e-3
+# Blender's timeline ends here.
+LAST_FRAME = 1_048_574
+
+
+def first_scene_frame(number: int, count: int) -> int:
+    """The scene frame of the first of a clip's ``count`` frames, whose ``number`` a file says: that number.
+
+    At 1 where it is lower, or where the timeline does not reach so far: it is the time of day then, or an id.
+    """
+    return max(1, number) if number + count - 1 <= LAST_FRAME else 1
 
 
 def exact_rate(rate: float) -> float:

@@ -12,7 +12,7 @@ from ..footage import render_size
 from ..keypoint_store import clear, reach, scale, store, swap_sides
 from ..pictures import start_with_picture
 from ..properties import FORMAT_ITEMS
-from ..timing import set_clip_times
+from ..timing import first_scene_frame, set_clip_times
 from ..tracks import choose_track, list_people
 from .common import is_idle, keypoints_free, keypoints_there, redraw, told
 
@@ -20,6 +20,7 @@ from .common import is_idle, keypoints_free, keypoints_there, redraw, told
 _MOST_LISTED = 50
 # Points of people at the border lie a little outside the picture.
 _OUTSIDE = 1.1
+_LARGEST_NUMBER = 2**31 - 1
 
 
 class LSR1_OT_import_keypoints(bpy.types.Operator):
@@ -221,9 +222,10 @@ def _begin_where_the_file_does(scene: bpy.types.Scene, person: Keypoints2D) -> N
     """A clip's first picture is at frame 1, also where its files are counted from 0, or where the picture
     behind the camera is.
     """
-    held, numbers = scene.lsr1.keypoints, person.frame_numbers
-    held.first_number = 0 if numbers is None else int(numbers[0])
-    held.start_frame, held.offset = max(1, held.first_number), 0
+    held, number = scene.lsr1.keypoints, int(person.numbers[0])
+    # A time stamp in place of a number may be longer than Blender's integers.
+    held.first_number = number if number <= _LARGEST_NUMBER else 0
+    held.start_frame, held.offset = first_scene_frame(number, len(person)), 0
     set_clip_times(scene, None)
     start_with_picture(scene)
 

@@ -12,6 +12,7 @@ from lsr1_body_fit.addon.timing_files import read_times
 from lsr1_body_fit.lsr1_solver import FORMATS, FitError, keypoints_2d
 
 from tests.blender.inside.addon.test_clip import key_frames, off_the_keypoints, scene_of_walk
+from tests.blender.inside.addon.test_operators import says
 from tests.shared import SHARED, needs_shared
 
 CASES = SHARED / "cases"
@@ -159,6 +160,45 @@ def test_an_image_sequence_shows_the_file_that_the_keypoints_are_of(
         # What Blender's manual says of an image user, and what its own code then opens.
         user.frame_current = start + row - user.frame_start + 1 + user.frame_offset
         assert image.filepath_from_user(image_user=user).endswith(f"{1001 + row}.png")
+
+
+@needs_shared("cases")
+@pytest.mark.parametrize("first", [1_048_574, 20240501, 20240501123456, 10**20])
+def test_names_that_are_times_of_day_are_no_scene_frames(tmp_path: Path, first: int) -> None:
+    """The timeline doesn't reach there, and longer ones are no numbers of Blender's."""
+    case, scene = CASES / "18_frame_numbering" / "vfx_1001", bpy.context.scene
+    for count, file in enumerate(sorted(case.iterdir())):
+        (tmp_path / f"{first + count}_keypoints.json").write_bytes(file.read_bytes())
+    assert bpy.ops.lsr1.import_keypoints(filepath=str(tmp_path)) == {"FINISHED"}
+    assert timing.row_frames(scene, 5).tolist() == [1, 2, 3, 4, 5]
+    # One of them, a photo's.
+    (file,) = tmp_path.glob(f"{first}_*")
+    assert bpy.ops.lsr1.import_keypoints(filepath=str(file)) == {"FINISHED"}
+    assert keypoint_store.frame_count(scene) == 1
+    assert scene.lsr1.keypoints.start_frame == (first if first == timing.LAST_FRAME else 1)
+
+
+@needs_shared("cases")
+def test_images_whose_numbers_are_times_of_day_begin_at_frame_1(tmp_path: Path) -> None:
+    images(tmp_path, 20240501, 5)
+    scene, first = bpy.context.scene, tmp_path / "sh010_v2_20240501.png"
+    assert bpy.ops.lsr1.open_picture(filepath=str(first), sequence=True) == {"FINISHED"}
+    assert scene.camera.data.background_images[0].clip.frame_start == 1
+    for file in sorted((CASES / "18_frame_numbering" / "vfx_1001").iterdir()):
+        number = 20240501 - 1001 + int(file.stem.split("_")[2])
+        (tmp_path / f"sh010_v2_{number}_keypoints.json").write_bytes(file.read_bytes())
+    first = tmp_path / "sh010_v2_20240501_keypoints.json"
+    assert bpy.ops.lsr1.import_keypoints(filepath=str(first), whole_folder=True) == {"FINISHED"}
+    assert scene.lsr1.keypoints.start_frame == 1
+    first.unlink()
+    bpy.ops.lsr1.import_keypoints(filepath=str(tmp_path))
+    assert scene.lsr1.keypoints.start_frame == 2
+
+
+def test_numbers_that_blender_cannot_count_to_are_refused(tmp_path: Path) -> None:
+    images(tmp_path, 20240501123456, 2)
+    first = tmp_path / "sh010_v2_20240501123456.png"
+    says(bpy.ops.lsr1.open_picture, "shorter numbers", filepath=str(first), sequence=True)
 
 
 def test_a_movies_frames_and_rate() -> None:
