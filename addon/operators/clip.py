@@ -99,8 +99,8 @@ class LSR1_OT_fit_clip(InSlices, bpy.types.Operator):
         clip.progress_text = f"Step {self._last.iteration}, about {max(1, round(left))} s left"
         whom = f"track {len(self._takes)} of {all_tracks}, " if all_tracks > 1 else ""
         esc = "keep it so far" if clip.on_cancel == "KEEP" else "bring everything back"
-        context.workspace.status_text_set(
-            f"Fit Clip: {whom}{clip.progress_text[0].lower()}{clip.progress_text[1:]}    Esc: {esc}"
+        self.set_status(
+            context, f"Fit Clip: {whom}{clip.progress_text[0].lower()}{clip.progress_text[1:]}    Esc: {esc}"
         )
 
     def interrupt(self, context: bpy.types.Context) -> set[str]:

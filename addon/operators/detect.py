@@ -109,9 +109,7 @@ class Detecting(InSlices):
             done, latest = len(self._found), next(reversed(self._found.values()))
             detection.progress = done / wanted
             detection.progress_text = f"Frame {done} of {wanted}, {_people(len(latest))}"
-        context.workspace.status_text_set(
-            f"{self.bl_label}: {detection.progress_text}    Esc: bring everything back"
-        )
+        self.set_status(context, f"{self.bl_label}: {detection.progress_text}    Esc: bring everything back")
 
     def finish(self, context: bpy.types.Context) -> None:
         """Give the scene the people as tracks."""

@@ -5,8 +5,8 @@ import time
 import bpy
 
 from ...lsr1_solver import FitError
-from ..known import Known, known
 from .common import in_scene, over_panel, redraw, sentence
+from .own_scene import InOwnScene
 
 TICK = 0.01  # seconds
 # The view may be turned meanwhile; everything else waits.
@@ -21,7 +21,7 @@ PASSED_ON = {
 }
 
 
-class InSlices:
+class InSlices(InOwnScene):
     """What an operator inherits beside Blender's own class: modal with Esc, or all at once in the background.
 
     The operator fills in ``begin``, ``step``, ``show``, ``finish`` and ``give_up``. FitError from any of them
@@ -38,8 +38,6 @@ class InSlices:
     cancelled = "Cancelled: everything is as it was"
 
     _timer: bpy.types.Timer | None = None
-    # The scene in which it runs, once it has begun.
-    _scene: Known[bpy.types.Scene]
 
     def begin(self, context: bpy.types.Context) -> None:
         """Get ready. FitError where the work cannot begin; nothing may have changed then."""
@@ -102,8 +100,9 @@ class InSlices:
 
     def modal(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         """A slice of the work a tick; Esc or the panel's button stops it."""
-        if context.scene != self._own_scene():
-            return self._leave(context)
+        lost = self.scene_lost(context)
+        if lost:
+            return self._leave(context, lost)
         try:
             if event.type == "ESC" or not context.scene.lsr1.result.is_running:
                 return self.interrupt(context)
@@ -121,7 +120,7 @@ class InSlices:
     def cancel(self, context: bpy.types.Context) -> None:
         """Bring everything back, whatever scene the window shows. Blender does it, too, for another file."""
         self._stop(context)
-        own = self._own_scene()
+        own = self.own_scene()
         with in_scene(context, own):
             self.give_up(context, own)
         redraw(context, *self.shown_in)
@@ -142,7 +141,7 @@ class InSlices:
         return False
 
     def _began(self, context: bpy.types.Context) -> bool:
-        self._scene = known(context.scene)
+        self.begin_here(context)
         try:
             self.begin(context)
         except FitError as error:
@@ -150,11 +149,10 @@ class InSlices:
             return False
         return True
 
-    def _leave(self, context: bpy.types.Context) -> set[str]:
+    def _leave(self, context: bpy.types.Context, lost: str) -> set[str]:
         """The window shows another scene by now: what runs ends in its own."""
-        what = "deleted" if self._own_scene() is None else "left"
         self.cancel(context)
-        self.report({"INFO"}, f"Cancelled, for its scene was {what}")
+        self.report({"INFO"}, f"Cancelled, for {lost}")
         return {"CANCELLED"}
 
     def _fail(self, context: bpy.types.Context, error: FitError) -> set[str]:
@@ -162,14 +160,11 @@ class InSlices:
         self.report({"ERROR"}, sentence(error))
         return {"CANCELLED"}
 
-    def _own_scene(self) -> bpy.types.Scene | None:
-        return self._scene.among(bpy.data.scenes)
-
     def _stop(self, context: bpy.types.Context) -> None:
         if self._timer is not None:
             context.window_manager.event_timer_remove(self._timer)
-            context.workspace.status_text_set(None)
             self._timer = None
-        own = self._own_scene()
+        self.clear_status(context)
+        own = self.own_scene()
         if own is not None:
             own.lsr1.result.is_running = False

@@ -4,9 +4,9 @@ import bpy
 import numpy as np
 
 from ..footage import camera_frame
-from ..known import Known, known
 from ..overlay_data import Frame
 from .common import keypoints_free, over_panel, redraw
+from .own_scene import InOwnScene
 
 # The view may be moved and zoomed meanwhile.
 PASSED_ON = {"MIDDLEMOUSE", "WHEELUPMOUSE", "WHEELDOWNMOUSE", "TRACKPADPAN", "TRACKPADZOOM"}
@@ -23,21 +23,19 @@ def in_camera_view(cls: type[bpy.types.Operator], context: bpy.types.Context, wh
     return keypoints_free(cls, context)
 
 
-class OverPicture:
+class OverPicture(InOwnScene):
     """What a modal operator over one 3D view inherits beside Blender's own class.
 
     It keeps to the scene in which it began, and to its view. Every event begins with ``lost``.
     """
 
-    _scene: Known[bpy.types.Scene]
-    _workspace: Known[bpy.types.WorkSpace]
     # Good for one event: Blender frees a region with its area, whoever still holds it. Its address stays.
     _region: bpy.types.Region
     _address: int
 
     def look(self, context: bpy.types.Context) -> None:
         """Look through the camera in the view that the tool was started in."""
-        self._scene, self._workspace = known(context.scene), known(context.workspace)
+        self.begin_here(context)
         # Of a quad view's four the last has the camera.
         *_, self._region = (region for region in context.area.regions if region.type == "WINDOW")
         self._address = self._region.as_pointer()
@@ -45,9 +43,9 @@ class OverPicture:
 
     def lost(self, context: bpy.types.Context) -> str:
         """Find scene and view again. What is lost by now, as half a sentence; "" where the tool can go on."""
-        own = self._scene.among(bpy.data.scenes)
-        if own != context.scene:
-            return f"its scene was {'deleted' if own is None else 'left'}"
+        lost = self.scene_lost(context)
+        if lost:
+            return lost
         areas = (area for area in context.window.screen.areas if area.type == "VIEW_3D")
         regions = (region for area in areas for region in area.regions)
         found = next((region for region in regions if region.as_pointer() == self._address), None)
@@ -81,16 +79,12 @@ class OverPicture:
         for area in context.window.screen.areas:
             if area.type == "VIEW_3D":
                 area.header_text_set(f"{what}    {keys}")
-        context.workspace.status_text_set(keys)
+        self.set_status(context, keys)
         redraw(context)
 
     def fall_silent(self, context: bpy.types.Context) -> None:
         """Header and status bar are Blender's again."""
-        own = self._workspace.among(bpy.data.workspaces)
-        if own is not None:
-            # Blender takes the context's workspace, whichever is asked.
-            with context.temp_override(workspace=own):
-                own.status_text_set(None)
+        self.clear_status(context)
         for area in context.window.screen.areas:
             if area.type == "VIEW_3D":
                 area.header_text_set(None)

@@ -94,7 +94,7 @@ Esc brings everything back"""
 
     def cancel(self, context: bpy.types.Context) -> None:
         """Everything as it was before the tool."""
-        own = self._scene.among(bpy.data.scenes)
+        own = self.own_scene()
         if self._live is not None:
             with in_scene(context, own):
                 self._live.cancel(context)
@@ -108,7 +108,7 @@ Esc brings everything back"""
         return {"FINISHED"}
 
     def _stop(self, context: bpy.types.Context) -> None:
-        own = self._scene.among(bpy.data.scenes)
+        own = self.own_scene()
         if own is not None:
             own.lsr1.result.is_placing = False
         context.window_manager.event_timer_remove(self._timer)

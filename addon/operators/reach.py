@@ -117,7 +117,7 @@ Enter keeps, Esc brings everything back"""
 
     def _stop(self, context: bpy.types.Context) -> None:
         self._drag = None
-        own = self._scene.among(bpy.data.scenes)
+        own = self.own_scene()
         if own is not None:
             own.lsr1.result.is_running = False
         show_handles(None)

@@ -47,7 +47,7 @@ class LSR1_OT_refit(InSlices, bpy.types.Operator):
 
     def show(self, context: bpy.types.Context) -> None:
         """How far it is."""
-        context.workspace.status_text_set(f"Re-fit: step {self._last.iteration}    Esc: cancel")
+        self.set_status(context, f"Re-fit: step {self._last.iteration}    Esc: cancel")
 
     def finish(self, context: bpy.types.Context) -> None:
         """Write what may change."""

@@ -69,7 +69,7 @@ class _Chooses(InSlices):
 
     def show(self, context: bpy.types.Context) -> None:
         """How many there are so far."""
-        context.workspace.status_text_set(f"{self.bl_label}: {len(self._found)} found    Esc: cancel")
+        self.set_status(context, f"{self.bl_label}: {len(self._found)} found    Esc: cancel")
 
     def finish(self, context: bpy.types.Context) -> None:
         """Show the next one."""

@@ -113,7 +113,7 @@ class LSR1_OT_copy_motion(InSlices, bpy.types.Operator):
     def show(self, context: bpy.types.Context) -> None:
         """How far it is."""
         done = len(self._motions)
-        context.workspace.status_text_set(f"Copying: {done} of {len(self._frames)} frames. Esc cancels")
+        self.set_status(context, f"Copying: {done} of {len(self._frames)} frames. Esc cancels")
 
     def give_up(self, context: bpy.types.Context, scene: bpy.types.Scene | None) -> None:
         """Nothing was written yet: the scene goes back to its frame."""

@@ -1,6 +1,6 @@
 """A button's work in slices, without a window: the ticks come from the test."""
 
-from types import SimpleNamespace
+from types import CellType, FunctionType, SimpleNamespace
 
 import bpy
 from lsr1_body_fit.addon.operators.modal import InSlices
@@ -27,7 +27,11 @@ class Ticking:
             if name not in _OF_A_CLASS
         }
         always = {"report": report, "patience": 0.0, "time_slice": 0.0}
-        self._run = type(operator.__name__, (InSlices,), {**parts, **options, **always})()
+        kind = type(operator.__name__, (InSlices,), {**parts, **options, **always})
+        for name, part in parts.items():
+            if isinstance(part, FunctionType) and "__class__" in part.__code__.co_freevars:
+                setattr(kind, name, _of_class(part, kind))
+        self._run = kind()
         assert self._run.start(bpy.context, is_modal=True) == {"RUNNING_MODAL"}, self.said
 
     def tick(self, count: int = 1) -> str:
@@ -44,6 +48,23 @@ class Ticking:
             answer = self.tick()
         return answer
 
+    def esc(self) -> str:
+        """The key is pressed. Returns what the operator answers."""
+        (answer,) = self._run.modal(bpy.context, SimpleNamespace(type="ESC", value="PRESS"))
+        return answer
+
     def called_off(self) -> None:
         """What Blender does where the window closes, or a file is loaded."""
         self._run.cancel(bpy.context)
+
+
+def _of_class(method: FunctionType, kind: type) -> FunctionType:
+    """The same method, whose ``super()`` is the class's."""
+    names = method.__code__.co_freevars
+    cells = [
+        CellType(kind) if name == "__class__" else cell
+        for name, cell in zip(names, method.__closure__, strict=True)
+    ]
+    return FunctionType(
+        method.__code__, method.__globals__, method.__name__, method.__defaults__, tuple(cells)
+    )

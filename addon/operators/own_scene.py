@@ -1,0 +1,45 @@
+"""What modal operators share that keep to the scene in which they began, whatever a window shows by then."""
+
+import bpy
+
+from ..known import Known, known
+
+
+class InOwnScene:
+    """What a modal operator inherits beside Blender's own class; it begins with ``begin_here``."""
+
+    _scene: Known[bpy.types.Scene]
+    # Every workspace has a status bar of its own: those that it has written to.
+    _written: tuple[Known[bpy.types.WorkSpace], ...] = ()
+
+    def begin_here(self, context: bpy.types.Context) -> None:
+        """The context's scene is the operator's."""
+        self._scene = known(context.scene)
+
+    def own_scene(self) -> bpy.types.Scene | None:
+        """The scene in which it began; None where that was deleted."""
+        return self._scene.among(bpy.data.scenes)
+
+    def scene_lost(self, context: bpy.types.Context) -> str:
+        """Why the context's scene is not the operator's any more, as half a sentence; "" where it is."""
+        own = self.own_scene()
+        if own == context.scene:
+            return ""
+        return f"its scene was {'deleted' if own is None else 'left'}"
+
+    def set_status(self, context: bpy.types.Context, words: str) -> None:
+        """Write into the status bar that is shown now."""
+        shown = known(context.workspace)
+        if shown not in self._written:
+            self._written = (*self._written, shown)
+        context.workspace.status_text_set(words)
+
+    def clear_status(self, context: bpy.types.Context) -> None:
+        """Every status bar that it has written to is Blender's again."""
+        for written in self._written:
+            workspace = written.among(bpy.data.workspaces)
+            if workspace is not None:
+                # Blender takes the context's workspace, whichever is asked.
+                with context.temp_override(workspace=workspace):
+                    workspace.status_text_set(None)
+        self._written = ()
