@@ -194,6 +194,15 @@ def scene_frame_of(background: bpy.types.CameraBackgroundImage, number: int) -> 
     return user.frame_start - user.frame_offset + counted
 
 
+def frames_before(scene: bpy.types.Scene, number: int) -> int:
+    """How many frames of the video come before the one that a keypoint file calls ``number``."""
+    background = moving_picture(scene)
+    if background is None:
+        return max(number, 1) - 1
+    first = scene_frame_of(background, shown_numbers(background)[0])
+    return scene_frame_of(background, number) - first
+
+
 def shown_numbers(background: bpy.types.CameraBackgroundImage) -> range:
     """The numbers, as ``scene_frame_of`` takes them, of all frames of a moving picture.
 

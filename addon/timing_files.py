@@ -12,12 +12,17 @@ from ..lsr1_solver import FitError
 
 _MILLISECONDS = "# time"  # "# timestamp format v2", of mkvextract; earlier "# timecode format v2"
 _NUMBER = re.compile(r"[-+]?\d+\.?\d*(?:[eE][-+]?\d+)?")
-# Where ffprobe's JSON tells the time of a frame or packet, and in which lists.
-_FFPROBE_LISTS, _FFPROBE_TIMES = ("frames", "packets"), ("pts_time", "best_effort_timestamp_time", "dts_time")
+# Where ffprobe's JSON tells the time of a frame or packet, and in which lists; the first ones are newer.
+_FFPROBE_LISTS = ("frames", "packets")
+_FFPROBE_TIMES = ("pts_time", "pkt_pts_time", "best_effort_timestamp_time", "dts_time", "pkt_dts_time")
+# What it calls the kind of what it tells of: sound has times, too.
+_FFPROBE_KINDS = ("media_type", "codec_type")
 
 
-def read_times(path: str, count: int) -> np.ndarray:
+def read_times(path: str, count: int, *, before: int = 0) -> np.ndarray:
     """The seconds at which frames are shown, one for each of ``count`` rows of keypoints. -> [B], ascending.
+
+    Where the file tells of the whole video, the first of them is that of the frame with so many ``before``.
 
     Read are a JSON list of seconds, or one list of numbers in a JSON object; ``ffprobe -show_frames -of
     json``; ``mkvextract timestamps_v2`` (milliseconds); text with the seconds of a frame first in each line.
@@ -31,7 +36,8 @@ def read_times(path: str, count: int) -> np.ndarray:
     times = _from_json(file, text) if text.lstrip()[:1] in ("[", "{") else _from_lines(text)
     if len(times) < count:
         raise FitError(f"{file.name} tells {len(times)} times; the keypoints have {count} frames")
-    times = np.array(times[:count])
+    first = before if before + count <= len(times) else 0
+    times = np.array(times[first : first + count])
     if count < 2 or not np.all(np.isfinite(times)) or not np.all(np.diff(times) > 0):
         raise FitError(f"{file.name} has times that don't ascend; right is one a frame, in seconds")
     return times
@@ -46,13 +52,24 @@ def _from_json(file: Path, text: str) -> list[float]:
         probed = next((content[name] for name in _FFPROBE_LISTS if name in content), None)
         lists = [v for v in content.values() if isinstance(v, list) and v and _all_numbers(v)]
         if probed is not None:
-            content = [next((one[k] for k in _FFPROBE_TIMES if k in one), None) for one in probed]
-            content = sorted(float(time) for time in content if time not in (None, "N/A"))
+            content = _probed_times(file, probed)
         elif len(lists) == 1:
             content = lists[0]
     if not isinstance(content, list) or not _all_numbers(content):
         raise FitError(f"{file.name} holds no list of times: right is a JSON list of seconds, one a frame")
     return [float(time) for time in content]
+
+
+def _probed_times(file: Path, probed: object) -> list[float]:
+    """The times of the pictures of the first video stream that ffprobe tells of, ascending."""
+    ones = [one for one in probed if isinstance(one, dict)] if isinstance(probed, list) else []
+    videos = [one for one in ones if all(one.get(kind, "video") == "video" for kind in _FFPROBE_KINDS)]
+    videos = [one for one in videos if one.get("stream_index") == videos[0].get("stream_index")]
+    told = [next((one[k] for k in _FFPROBE_TIMES if one.get(k, "N/A") != "N/A"), None) for one in videos]
+    try:
+        return sorted(float(time) for time in told if time is not None)
+    except (TypeError, ValueError) as error:
+        raise FitError(f"{file.name} has a time that is no number: {error}") from error
 
 
 def _all_numbers(values: list[object]) -> bool:

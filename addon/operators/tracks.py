@@ -5,6 +5,7 @@ import bpy
 from bpy.props import StringProperty
 
 from ...lsr1_solver import FitError
+from ..footage import frames_before
 from ..keypoint_store import frame_count, row_at
 from ..timing import clip_rate, set_clip_times
 from ..timing_files import read_times
@@ -88,9 +89,15 @@ a file of ffprobe (JSON) or of mkvextract (timestamps v2)"""
         """Read it; keys and overlay follow in Real Time."""
         scene = context.scene
         with told(self):
-            set_clip_times(scene, read_times(bpy.path.abspath(self.filepath), frame_count(scene)))
+            path, count = bpy.path.abspath(self.filepath), frame_count(scene)
+            times = read_times(path, count, before=frames_before(scene, scene.lsr1.keypoints.first_number))
+            set_clip_times(scene, times)
             scene.lsr1.keypoints.keys_at = "TIME"
-            self.report({"INFO"}, f"{clip_rate(scene):.3f} frames a second on average; keys are in real time")
+            self.report(
+                {"INFO"},
+                f"{clip_rate(scene):.3f} frames a second on average, from {times[0]:.3f} s to "
+                f"{times[-1]:.3f} s of the video; keys are in real time",
+            )
             redraw(context)
             return {"FINISHED"}
         return {"CANCELLED"}

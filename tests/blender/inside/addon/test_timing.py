@@ -13,7 +13,7 @@ from lsr1_body_fit.lsr1_solver import FORMATS, FitError, keypoints_2d
 
 from tests.blender.inside.addon.test_clip import key_frames, off_the_keypoints, scene_of_walk
 from tests.blender.inside.addon.test_operators import says
-from tests.shared import SHARED, needs_shared
+from tests.shared import REPOSITORY, SHARED, needs_shared
 
 CASES = SHARED / "cases"
 
@@ -202,8 +202,6 @@ def test_numbers_that_blender_cannot_count_to_are_refused(tmp_path: Path) -> Non
 
 
 def test_a_movies_frames_and_rate() -> None:
-    from tests.shared import REPOSITORY
-
     walk = REPOSITORY / "assets" / "samples" / "walk"
     scene = bpy.context.scene
     bpy.ops.lsr1.open_picture(filepath=str(walk / "walk.mp4"))
@@ -216,12 +214,27 @@ def test_a_movies_frames_and_rate() -> None:
     assert held.start_frame == 91
 
 
+def probed(name: str, kind: str) -> str:
+    """What ffprobe says of a video with sound and a picture of its own for its cover."""
+    sound = [{kind: "audio", "stream_index": 0, "pts_time": f"{0.0213 * k:.4f}"} for k in range(5)]
+    video = [{kind: "video", "stream_index": 1, "pts_time": f"{0.04 * k:.4f}"} for k in range(3)]
+    cover = {kind: "video", "stream_index": 2, "pts_time": "0.0000"}
+    lost = {kind: "video", "stream_index": 1, "pts_time": "N/A"}
+    return json.dumps({name: [sound[0], *video, *sound[1:], lost, cover]})
+
+
 @pytest.mark.parametrize(
     ("name", "text"),
     [
         ("list.json", "[0, 0.04, 0.08]"),
         ("probe.json", '{"frames": [{"pts_time": "0.00"}, {"pts_time": "0.04"}, {"pts_time": "0.08"}]}'),
         ("packets.json", '{"packets": [{"pts_time": "0.08"}, {"pts_time": "0.00"}, {"pts_time": "0.04"}]}'),
+        (
+            "old.json",
+            '{"frames": [{"pkt_pts_time": "0"}, {"pkt_pts_time": "0.04"}, {"pkt_pts_time": "0.08"}]}',
+        ),
+        ("sound.json", probed("frames", "media_type")),
+        ("sound packets.json", probed("packets", "codec_type")),
         ("v2.txt", "# timestamp format v2\n0\n40\n80\n"),
         ("lines.txt", "0.0\n0.04\n0.08\n"),
     ],
@@ -239,6 +252,41 @@ def test_times_that_cannot_be_are_refused(tmp_path: Path, text: str, reason: str
     (tmp_path / "times.json").write_text(text)
     with pytest.raises(FitError, match=reason):
         read_times(str(tmp_path / "times.json"), 3)
+
+
+@needs_shared("cases")
+@pytest.mark.parametrize(
+    ("first", "told", "wanted"), [(1, 8, 0), (3, 8, 2), (0, 5, 0), (3, 5, 0), (1001, 8, 0)]
+)
+def test_times_of_the_whole_video_are_those_of_the_keypoints_frames(
+    tmp_path: Path, first: int, told: int, wanted: int
+) -> None:
+    """Keypoints that begin at the video's frame 3 begin at its third time."""
+    for count, file in enumerate(sorted((CASES / "18_frame_numbering" / "vfx_1001").iterdir())):
+        (tmp_path / f"{first + count:04d}_keypoints.json").write_bytes(file.read_bytes())
+    bpy.ops.lsr1.import_keypoints(filepath=str(tmp_path))
+    times = np.cumsum(np.arange(told) + 1.0)
+    (tmp_path / "times.txt").write_text("\n".join(map(str, times)))
+    assert bpy.ops.lsr1.import_timings(filepath=str(tmp_path / "times.txt")) == {"FINISHED"}
+    assert np.array_equal(timing.clip_times(bpy.context.scene), times[wanted : wanted + 5])
+
+
+def test_a_part_of_a_movie_has_its_own_times(tmp_path: Path) -> None:
+    scene = bpy.context.scene
+    walk = REPOSITORY / "assets" / "samples" / "walk"
+    bpy.ops.lsr1.open_picture(filepath=str(walk / "walk.mp4"))
+    clip = scene.camera.data.background_images[0].clip
+    clip.frame_start, clip.frame_offset = 50, 3
+    for number in (10, 11, 12):
+        (file,) = (walk / "keypoints").glob(f"*{number:04d}*")
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    bpy.ops.lsr1.import_keypoints(filepath=str(tmp_path))
+    held = scene.lsr1.keypoints
+    times = 0.01 * np.arange(clip.frame_duration) ** 1.1
+    (tmp_path / "times.txt").write_text("\n".join(map(str, times)))
+    bpy.ops.lsr1.import_timings(filepath=str(tmp_path / "times.txt"))
+    assert held.start_frame == 50 - 3 + held.first_number - 1
+    assert np.array_equal(timing.clip_times(scene), times[held.first_number - 1 :][:3])
 
 
 def test_between_two_frames_what_is_shown_there_is_fitted_and_corrected() -> None:
