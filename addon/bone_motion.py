@@ -13,7 +13,7 @@ import bpy
 import numpy as np
 from mathutils import Matrix
 
-from ..lsr1_solver import BodyPose
+from ..lsr1_solver import BodyPose, FitError
 from ..lsr1_solver.body_model import JOINT_COUNT
 from ..lsr1_solver.problem import PARTS, PLACE
 from ..lsr1_solver.rotation import (
@@ -32,6 +32,8 @@ _RECORD = _FRAMES, _TURNS, _PLACES = ("fit_frames", "fit_turns", "fit_places")
 _ROOT = PARTS.index(PLACE)
 # What Blender shows of a curve differs by less: it makes quaternions' lengths one.
 _SAME_VALUE = 1e-6
+# Two frames of an action: where they are seen tells a strip's place and its speed.
+_PROBES = (0.0, 1000.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +63,18 @@ def _matrices(q: np.ndarray) -> np.ndarray:
 def action_of(armature: bpy.types.Object) -> bpy.types.Action | None:
     """The action that animates an armature, or None."""
     return armature.animation_data.action if armature.animation_data is not None else None
+
+
+def check_plays_in_scene(armature: bpy.types.Object) -> None:
+    """FitError where keys of the armature's action are seen at other scene frames than their own."""
+    data = armature.animation_data
+    if data is None or not data.use_tweak_mode:
+        return
+    if any(abs(data.nla_tweak_strip_time_to_scene(frame) - frame) > SAME_FRAME for frame in _PROBES):
+        raise FitError(
+            f"{armature.name} is in tweak mode of a strip that plays its action at other frames: leave it "
+            "(Tab in the NLA editor), or move the strip so that its action's frames are the scene's"
+        )
 
 
 def is_keyed(armature: bpy.types.Object) -> bool:

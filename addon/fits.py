@@ -20,7 +20,7 @@ from ..lsr1_solver import (
 )
 from .armature import read_pose
 from .body import mesh_of, set_shape, show_pose, shown_betas
-from .bone_motion import read_bones, remember
+from .bone_motion import check_plays_in_scene, read_bones, remember
 from .footage import View, render_size, scene_view
 from .holding import pins_at
 from .keyframes import insert_channels, key_shape, motion_channels
@@ -96,9 +96,11 @@ def picture_view(context: bpy.types.Context) -> View:
 def scene_fit(context: bpy.types.Context, armature: bpy.types.Object) -> SceneFit:
     """The fit that the scene's keypoints, camera and settings describe, at the current frame.
 
-    FitError where something is missing: keypoints, a camera, six usable points, the right picture size.
+    FitError where something is missing: keypoints, a camera, six usable points, the right picture size; and
+    as ``check_plays_in_scene``.
     """
     scene, settings = context.scene, context.scene.lsr1.settings
+    check_plays_in_scene(armature)
     keypoints = keypoints_at(scene, scene.frame_current_final)
     view = picture_view(context)
     rig = rig_of(armature)

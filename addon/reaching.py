@@ -14,7 +14,7 @@ from .armature import bone_channels, read_pose, write_rotation
 from .body import mesh_of, shown_betas
 from .body_mesh import set_correctives
 from .bone_change import key_as_shown
-from .bone_motion import read_bones
+from .bone_motion import check_plays_in_scene, read_bones
 from .edits import begin_edit, end_edit
 from .fits import Snapshot, restore, snapshot
 from .footage import scene_view
@@ -34,11 +34,13 @@ _SETTLE = 3
 class Drag:
     """One joint of one body, dragged in the current frame; the locks and pins of that frame hold.
 
-    FitError where the body is not in front of the camera, or where all that could move the joint is locked.
+    FitError where the body is not in front of the camera, or where all that could move the joint is locked;
+    and as ``check_plays_in_scene``.
     """
 
     def __init__(self, context: bpy.types.Context, armature: bpy.types.Object, joint: str) -> None:
         """Take hold of a joint, by SMPL's name."""
+        check_plays_in_scene(armature)
         scene = context.scene
         frame = np.array([float(scene.frame_current_final)])
         # Metres of the body by which the joint is moved away from the camera.

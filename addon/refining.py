@@ -15,7 +15,15 @@ from ..lsr1_solver.refine import LIMBS, refit_problem
 from .between_rows import EditsBetween, edits_between
 from .body import shown_betas
 from .bone_change import change_to, key_as_shown
-from .bone_motion import BoneMotion, is_keyed, keyed_parts, read_bones, recall, remember
+from .bone_motion import (
+    BoneMotion,
+    check_plays_in_scene,
+    is_keyed,
+    keyed_parts,
+    read_bones,
+    recall,
+    remember,
+)
 from .camera_path import CameraPath, camera_path
 from .edits import changed_by_hand
 from .fits import picture_view, square_keypoints
@@ -188,7 +196,10 @@ def scene_problem(
 ) -> Refit:
     """The frames from first to last and ``around`` so many more on either side as a problem in which the
     shape stays; all else is still free. One frame where the body's bones have no keys.
+
+    FitError as ``scene_fit``.
     """
+    check_plays_in_scene(armature)
     scene, settings, clip = context.scene, context.scene.lsr1.settings, context.scene.lsr1.clip
     view, rig, now = picture_view(context), rig_of(armature), scene.frame_current_final
     rows = _rows(scene, armature, first, last, around)

@@ -6,10 +6,12 @@ import bpy
 import numpy as np
 import pytest
 from lsr1_body_fit.addon import body as bodies
+from lsr1_body_fit.addon.reaching import Drag
+from lsr1_body_fit.lsr1_solver import FitError
 
 from tests.blender.inside.addon.character_rigs import Figure, character
 from tests.blender.inside.addon.copies import choose, moving_body
-from tests.blender.inside.addon.test_clip import scene_of_walk
+from tests.blender.inside.addon.test_clip import curves_of, fit_clip, scene_of_walk
 from tests.blender.inside.addon.test_motion_files import scene_with_walk, unchanged, written
 from tests.blender.inside.addon.test_operators import says
 
@@ -94,6 +96,31 @@ def test_a_rig_in_tweak_mode_gets_no_copy_and_the_frame_stays() -> None:
     actions, helper = len(bpy.data.actions), rig.lsr1_copy.helper
     says(bpy.ops.lsr1.copy_motion, "tweak mode")
     assert len(bpy.data.actions) == actions and rig.lsr1_copy.helper == helper
+
+
+@pytest.mark.parametrize(("start", "scale"), [(1, 1.0), (6, 1.0), (1, 2.0)])
+def test_a_strip_in_tweak_mode_is_fitted_where_its_frames_are_the_scenes(start: int, scale: float) -> None:
+    """Elsewhere keys would be seen at other frames than those that were fitted."""
+    scene = scene_of_walk(8)
+    armature = fit_clip()
+    tweaked(armature)
+    strip = armature.animation_data.nla_tracks[0].strips[0]
+    armature.animation_data.use_tweak_mode = False
+    strip.scale, strip.frame_start_ui = scale, start
+    armature.animation_data.use_tweak_mode = True
+    scene.frame_set(7)
+    settings = scene.lsr1.settings
+    settings.insert_key = settings.start_here = True
+    keys = [tuple(p.co) for curve in curves_of(armature) for p in curve.keyframe_points]
+    if (start, scale) == (1, 1.0):
+        assert bpy.ops.lsr1.refit() == {"FINISHED"} and bpy.ops.lsr1.fit_pose() == {"FINISHED"}
+        return
+    for operator in ("fit_pose", "refit", "other_solutions", "find_depths"):
+        says(getattr(bpy.ops.lsr1, operator), "tweak mode of a strip")
+    says(bpy.ops.lsr1.flip_limb, "tweak mode of a strip", limb="left_arm")
+    with pytest.raises(FitError, match="tweak mode of a strip"):
+        Drag(bpy.context, armature, "left_wrist")
+    assert keys == [tuple(p.co) for curve in curves_of(armature) for p in curve.keyframe_points]
 
 
 def test_a_linked_body_is_left_alone_and_an_overridden_one_keeps_its_shape(tmp_path: Path) -> None:
