@@ -24,7 +24,7 @@ from ..lsr1_solver.rotation import (
 )
 from .armature import joints_of_channels
 from .curve_keys import SAME_FRAME, key_times, near_frames
-from .keyframes import ensure_curves
+from .keyframes import curves_there
 from .rig import Rig, joints_of_shape, rig_of
 from .rotation_modes import mode_quaternions, rotation_path
 
@@ -79,9 +79,7 @@ def check_plays_in_scene(armature: bpy.types.Object) -> None:
 
 def is_keyed(armature: bpy.types.Object) -> bool:
     """Whether an action has keys for the armature's bones."""
-    if action_of(armature) is None:
-        return False
-    return any(c.data_path.startswith("pose.bones") for c in ensure_curves(armature, armature.name))
+    return any(curve.data_path.startswith("pose.bones") for curve in curves_there(armature) or ())
 
 
 def read_bones(armature: bpy.types.Object, frames: np.ndarray, now: float | None = None) -> BoneMotion:
@@ -128,9 +126,9 @@ def read_channel(
     """A property's numbers [B, N] at scene frames, at the frame ``now`` as they stand."""
     own = np.array(getattr(bone, name))
     values = np.tile(own, (len(frames), 1))
-    if action_of(armature) is None:
+    curves, times = curves_there(armature), frames.tolist()
+    if curves is None:
         return values
-    curves, times = ensure_curves(armature, armature.name), frames.tolist()
     for index in range(values.shape[1]):
         curve = curves.find(f"{bone.path_from_id()}.{name}", index=index)
         if curve is not None:
@@ -143,9 +141,9 @@ def read_channel(
 
 def bone_key_times(armature: bpy.types.Object, bone: bpy.types.PoseBone, name: str) -> np.ndarray:
     """The scene frames at which a bone's property has keys, ascending."""
-    if action_of(armature) is None:
+    curves, path = curves_there(armature), f"{bone.path_from_id()}.{name}"
+    if curves is None:
         return np.zeros(0)
-    curves, path = ensure_curves(armature, armature.name), f"{bone.path_from_id()}.{name}"
     found = [curves.find(path, index=index) for index in range(len(getattr(bone, name)))]
     return _united(key_times(curve) for curve in found if curve is not None)
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..lsr1_solver import Camera, FitError
 from .footage import View, view_of
-from .keyframes import curves_of_any
+from .keyframes import curves_there
 from .rig import Y_UP_TO_Z_UP
 from .timing import go_to_frame
 
@@ -134,7 +134,9 @@ def may_move_itself(thing: bpy.types.Object) -> bool:
         return False
     if any(not track.mute and len(track.strips) for track in data.nla_tracks):
         return True
-    return any(curve.data_path.startswith(_TRANSFORMS) for curve in (*data.drivers, *curves_of_any(thing)))
+    return any(
+        curve.data_path.startswith(_TRANSFORMS) for curve in (*data.drivers, *(curves_there(thing) or ()))
+    )
 
 
 def check_free_to_move(thing: bpy.types.Object) -> None:

@@ -193,23 +193,26 @@ def ensure_curves(owner: bpy.types.ID, name: str) -> bpy.types.bpy_prop_collecti
     if not hasattr(action, "slots"):
         return action.fcurves
     if data.action_slot is None:
+        # Another's slot would move both.
         suitable = data.action_suitable_slots
-        data.action_slot = suitable[0] if suitable else action.slots.new(owner.id_type, owner.name)
+        own = [slot for slot in suitable if slot.identifier == data.last_slot_identifier]
+        found = own or [slot for slot in suitable if not slot.users()]
+        data.action_slot = found[0] if found else action.slots.new(owner.id_type, owner.name)
     layer = action.layers[0] if action.layers else action.layers.new("Layer")
     strip = layer.strips[0] if layer.strips else layer.strips.new(type="KEYFRAME")
     return strip.channelbag(data.action_slot, ensure=True).fcurves
 
 
-def curves_of_any(owner: bpy.types.ID) -> list[bpy.types.FCurve]:
-    """The F-curves that animate a thing, whosever they are: nothing is made or assigned."""
+def curves_there(owner: bpy.types.ID) -> bpy.types.bpy_prop_collection | None:
+    """The F-curves that animate a thing, None where it has none: nothing is made or assigned."""
     data = owner.animation_data
     if data is None or data.action is None:
-        return []
+        return None
     if not hasattr(data.action, "slots"):
-        return list(data.action.fcurves)
-    slot, strips = data.action_slot, [strip for layer in data.action.layers for strip in layer.strips]
-    bags = [strip.channelbag(slot) for strip in strips] if slot is not None else []
-    return [curve for bag in bags if bag is not None for curve in bag.fcurves]
+        return data.action.fcurves
+    layers, slot = data.action.layers, data.action_slot
+    bag = layers[0].strips[0].channelbag(slot) if slot and layers and layers[0].strips else None
+    return bag.fcurves if bag is not None else None
 
 
 def key_shape(mesh: bpy.types.Object, pose: BodyPose, frames: Sequence[float]) -> None:

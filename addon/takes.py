@@ -11,7 +11,7 @@ import numpy as np
 from ..lsr1_solver import FitError
 from ..lsr1_solver.quality import ClipQuality
 from .key_reduction import write_fewer
-from .keyframes import Channel, ensure_curves, hold_until, key_values
+from .keyframes import Channel, curves_there, ensure_curves, hold_until, key_values
 from .known import Known, known
 
 # The points of the feet that may stand still, in the solver's order: properties of the armature.
@@ -56,7 +56,8 @@ def discard_take(owner: bpy.types.ID | None, action: bpy.types.Action | None, be
     data = owner.animation_data if owner is not None else None
     if owner is not None and data is not None:
         data.action = before.action.among(bpy.data.actions) if before.action else None
-        if before.slot is not None and data.action is not None:
+        if data.action is not None and hasattr(data.action, "slots"):
+            # Blender may have chosen one where there was none.
             data.action_slot = next((s for s in data.action.slots if s.handle == before.slot), None)
         if not before.had_data:
             owner.animation_data_clear()
@@ -134,10 +135,9 @@ def write_contacts(curves: bpy.types.bpy_prop_collection, frames: np.ndarray, co
 
 def read_contacts(armature: bpy.types.Object, frames: np.ndarray) -> np.ndarray | None:
     """Which feet stand [B, 4] at scene frames [B], as the take's curves say; None where it has none."""
-    data = armature.animation_data
-    if data is None or data.action is None:
+    curves = curves_there(armature)
+    if curves is None:
         return None
-    curves = ensure_curves(armature, armature.name)
     found = [curves.find(f"lsr1_body.{name}", index=0) for name in CONTACTS]
     if any(curve is None for curve in found):
         return None

@@ -6,7 +6,7 @@ import bpy
 import numpy as np
 import pytest
 from lsr1_body_fit.addon import body as bodies
-from lsr1_body_fit.addon import keyframes
+from lsr1_body_fit.addon import bone_motion, keyframes, pictures, takes
 from lsr1_body_fit.addon.body_mesh import make_mesh, set_correctives
 from lsr1_body_fit.addon.rig import Y_UP_TO_Z_UP
 from lsr1_body_fit.lsr1_solver import (
@@ -125,3 +125,28 @@ def test_pose_correctives_follow_the_pose() -> None:
     wanted = (body.v_template + small @ feature) @ Y_UP_TO_Z_UP.T
     wanted[:, 2] -= body.v_template[:, 1].min()
     assert np.abs(shown - wanted).max() < 1e-4
+
+
+@pytest.mark.skipif(not hasattr(bpy.types, "ActionSlot"), reason="actions have slots since Blender 4.4")
+def test_a_slot_is_another_things_until_keys_ask_for_one() -> None:
+    """Reading gives the body no slot of an action; writing gives it its own, or a new one."""
+    camera, armature = pictures.add_camera(bpy.context), bodies.add_body(bpy.context)
+    camera.keyframe_insert("location", frame=1)
+    data, theirs = armature.animation_data_create(), camera.animation_data.action
+    data.action = theirs
+    data.action_slot = None
+    frames = np.array([1.0, 2.0])
+    bone_motion.read_bones(armature, frames)
+    assert not bone_motion.is_keyed(armature) and takes.read_contacts(armature, frames) is None
+    assert not len(bone_motion.all_key_times(armature)) and data.action_slot is None
+    _, before = takes.begin_take(armature, "take")
+    takes.discard_take(armature, data.action, before)
+    assert data.action == theirs and data.action_slot is None
+    insert_keyframes(armature, turning_clip(2), frames)
+    own = data.action_slot
+    assert own != camera.animation_data.action_slot and bone_motion.is_keyed(armature)
+    assert len(keyframes.curves_there(camera)) == 3
+    # Taken from the body, it is its own all the same.
+    data.action_slot = None
+    assert not bone_motion.is_keyed(armature)
+    assert len(curves_of(armature)) and data.action_slot == own
