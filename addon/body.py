@@ -169,7 +169,7 @@ def set_shape(context: bpy.types.Context, armature: bpy.types.Object, betas: np.
     padded = np.zeros(SHAPE_COUNT)
     padded[: len(betas)] = betas[:SHAPE_COUNT]
     if not np.allclose(padded, armature.lsr1_body.betas, atol=_SAME_SHAPE):
-        check_bones_free(context, armature)
+        check_bones_free(armature)
     show_betas(armature, padded)
     joints_to_shape(context, armature)
 
@@ -181,7 +181,7 @@ def joints_to_shape(context: bpy.types.Context, armature: bpy.types.Object) -> b
     if not settings.is_ours or np.allclose(betas, settings.betas, atol=_SAME_SHAPE):
         return False
     heads = _heads(body_model(settings.model_file), betas)
-    check_bones_free(context, armature)
+    check_bones_free(armature)
     # Before the bones, so that whoever listens to their update finds nothing left to do.
     settings.betas = tuple(betas)
     with edit_mode(context, armature):
@@ -196,10 +196,8 @@ def joints_to_shape(context: bpy.types.Context, armature: bpy.types.Object) -> b
     return True
 
 
-def check_bones_free(context: bpy.types.Context, armature: bpy.types.Object) -> None:
-    """FitError where Blender refuses the armature's edit mode: it is hidden, or of another file."""
-    if not armature.visible_get(view_layer=context.view_layer):
-        raise FitError(f"{armature.name} is hidden: show it, its bones can't be moved otherwise")
+def check_bones_free(armature: bpy.types.Object) -> None:
+    """FitError where Blender refuses the armature's edit mode: it is of another file."""
     if armature.data.library is not None or armature.data.override_library is not None:
         raise FitError(
             f"The bones of {armature.name} are of another file, so its shape can't change: tick Keep Shape, "
@@ -209,21 +207,32 @@ def check_bones_free(context: bpy.types.Context, armature: bpy.types.Object) -> 
 
 @contextmanager
 def edit_mode(context: bpy.types.Context, armature: bpy.types.Object) -> Iterator[None]:
-    """The armature's edit mode for a moment; active object and mode are then as they were.
+    """The armature's edit bones for a moment; modes, selection and active object are then as they were.
 
     FitError as ``check_bones_free``.
     """
+    check_bones_free(armature)
+    if armature.data.is_editmode:
+        yield
+        return
+    # Blender refuses edit mode to what is hidden or in no scene, and takes all that is selected along.
+    stand_in = bpy.data.objects.new(armature.name, armature.data)
+    context.scene.collection.objects.link(stand_in)
     layer = context.view_layer
-    check_bones_free(context, armature)
-    active, mode = layer.objects.active, armature.mode
-    layer.objects.active = armature
-    with context.temp_override(active_object=armature, object=armature, selected_objects=[armature]):
-        bpy.ops.object.mode_set(mode="EDIT")
+    active, selected = layer.objects.active, list(layer.objects.selected)
+    for thing in selected:
+        thing.select_set(False)
+    layer.objects.active = stand_in
+    with context.temp_override(active_object=stand_in, object=stand_in, selected_objects=[stand_in]):
         try:
+            bpy.ops.object.mode_set(mode="EDIT")
             yield
         finally:
-            bpy.ops.object.mode_set(mode=mode)
+            bpy.ops.object.mode_set(mode="OBJECT")
+            bpy.data.objects.remove(stand_in)
             layer.objects.active = active
+            for thing in selected:
+                thing.select_set(True)
 
 
 def show_pose(

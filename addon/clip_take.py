@@ -76,7 +76,7 @@ class TakeInProgress:
         try:
             self.job = clip_fit(context, armature, track, keep_contacts=keep_contacts)
             if not self.job.keep_shape:
-                check_bones_free(context, armature)
+                check_bones_free(armature)
             self._begin(armature, self.job.name)
             # Without the action that is replaced by now.
             carried = carried_places(context.scene, armature, self.job.frames)
@@ -167,7 +167,7 @@ class TakeInProgress:
             if scene is not None:
                 self._select_as_before(context)
             return
-        armature = self._armature.among(context.scene.objects)
+        armature = self._armature.among(bpy.data.objects)
         if armature is not None:
             set_shape(context, armature, self._shape_before)
         # The action that moves the body again moves it now, not after the unkeyed pose was given back.

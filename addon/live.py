@@ -71,6 +71,6 @@ class LiveFit:
     def cancel(self, context: bpy.types.Context) -> None:
         """Bring the pose back, and the rest bones that an accepted drag had moved."""
         restore(self.before)
-        armature = self._armature.among(context.scene.objects)
+        armature = self._armature.among(bpy.data.objects)
         if armature is not None:
             joints_to_shape(context, armature)
