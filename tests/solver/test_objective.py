@@ -115,15 +115,27 @@ def test_both_systems_give_the_damped_newton_step(rows: int) -> None:
         assert np.allclose(matrix @ step[b], -linear.gradient[b], atol=1e-9)
 
 
-@pytest.mark.parametrize("rows", [20, 300])
+@pytest.mark.parametrize("rows", [20, 53, 300])
 def test_the_inverse_factor_is_one(rows: int) -> None:
     J = np.random.default_rng(0).normal(size=(3, rows, 85))
-    factor = Linearization(np.ones(3), 0.3, lambda: np.zeros((3, 85)), lambda: J).inverse_factor()
-    columns = np.eye(85)[:, None] * np.ones((3, 1))
-    S = np.stack([factor.times(e) for e in columns], axis=-1)
-    assert np.allclose(np.stack([factor.transposed_times(e) for e in columns], axis=1), S)
+    J[1, 1::2] = J[1, : rows // 2]  # every row twice, as far as they go
+    J[2] *= np.geomspace(1e-3, 1e3, rows)[:, None]
+
+    def factor(batch: slice) -> np.ndarray:
+        J_own = J[batch]
+        count = len(J_own)
+        model = Linearization(np.ones(count), 0.3, lambda: np.zeros((count, 85)), lambda: J_own)
+        made = model.inverse_factor()
+        columns = np.eye(85)[:, None] * np.ones((count, 1))
+        S = np.stack([made.times(e) for e in columns], axis=-1)
+        assert np.allclose(np.stack([made.transposed_times(e) for e in columns], axis=1), S)
+        return S
+
+    S = factor(slice(None))
     H = 0.3 * np.eye(85) + np.swapaxes(J, 1, 2) @ J
-    assert np.allclose(S @ np.swapaxes(S, 1, 2) @ H, np.eye(85), atol=1e-8)
+    assert np.allclose(S @ np.swapaxes(S, 1, 2) @ H, np.eye(85), atol=1e-6)
+    for b in range(3):
+        assert np.allclose(factor(slice(b, b + 1))[0], S[b], atol=1e-7)
 
 
 def test_a_missing_point_has_no_say() -> None:
