@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import bpy
 import numpy as np
 
-from ..lsr1_solver import MINIMIZERS, FitError, FitProblem, FitState, Weights, fit
+from ..lsr1_solver import MINIMIZERS, FitError, FitProblem, FitState, Keypoints2D, Weights, fit
 from ..lsr1_solver.problem import SHAPE
 from .camera_path import CameraPath, camera_path
 from .fits import picture_view, square_keypoints
-from .footage import moving_picture
+from .footage import content, moving_picture
 from .holding import pins_at
 from .locked import LockedBones, locked_bones
 from .rig import rig_of
@@ -71,15 +71,10 @@ def wanted_rows(scene: bpy.types.Scene, frames: np.ndarray) -> np.ndarray:
     return (frames >= first - _SAME) & (frames <= last + _SAME)
 
 
-def clip_fit(
-    context: bpy.types.Context, armature: bpy.types.Object, track: int, *, keep_contacts: bool = False
-) -> ClipFit:
-    """The fit of a track that the scene's keypoints, camera and settings describe.
-
-    With ``keep_contacts`` feet stand where the armature's take says so. FitError where something is missing:
-    frames in the range, a camera, usable points, the right picture size.
+def track_in_range(scene: bpy.types.Scene, track: int) -> tuple[Keypoints2D, np.ndarray]:
+    """A track's keypoints [B] in the range, from where the person comes to where it has gone, and their scene
+    frames [B]. FitError where there are none.
     """
-    scene, settings, clip = context.scene, context.scene.lsr1.settings, context.scene.lsr1.clip
     keypoints = track_keypoints(scene, track)
     frames = row_frames(scene, len(keypoints))
     seen = np.flatnonzero(keypoints.confidence.any(axis=1))
@@ -94,10 +89,36 @@ def clip_fit(
             else f"Track {track + 1} has no keypoints"
         )
     chosen = slice(int(rows[0]), int(rows[-1]) + 1)
-    frames, view, rig = frames[chosen], picture_view(context), rig_of(armature)
+    return keypoints.frames(chosen), frames[chosen]
+
+
+def check_tracks(scene: bpy.types.Scene, wanted: Sequence[int]) -> None:
+    """FitError where tracks could not all be fitted: before the first takes its time."""
+    held, owners = scene.lsr1.keypoints, {}
+    for track in wanted:
+        track_in_range(scene, track)
+        body = held.people[track].body if track < len(held.people) else None
+        if body is not None and body.name in scene.objects and owners.setdefault(body, track) != track:
+            raise FitError(
+                f"Tracks {owners[body] + 1} and {track + 1} move the same body, {body.name}: if they are one "
+                "person, press Merge Ticked, else choose another body"
+            )
+
+
+def clip_fit(
+    context: bpy.types.Context, armature: bpy.types.Object, track: int, *, keep_contacts: bool = False
+) -> ClipFit:
+    """The fit of a track that the scene's keypoints, camera and settings describe.
+
+    With ``keep_contacts`` feet stand where the armature's take says so. FitError where something is missing:
+    frames in the range, a camera, usable points, the right picture size.
+    """
+    scene, settings, clip = context.scene, context.scene.lsr1.settings, context.scene.lsr1.clip
+    keypoints, frames = track_in_range(scene, track)
+    view, rig = picture_view(context), rig_of(armature)
     path = camera_path(context, view, frames, armature)
     # What is said of frames is said of the scene's.
-    numbered = replace(keypoints.frames(chosen), frame_numbers=np.round(frames).astype(int))
+    numbered = replace(keypoints, frame_numbers=np.round(frames).astype(int))
     problem = FitProblem(
         rig.body,
         path.camera,
@@ -125,11 +146,14 @@ def take_name(scene: bpy.types.Scene, track: int) -> str:
     held, picture = scene.lsr1.keypoints, moving_picture(scene)
     source = Path(bpy.path.abspath(held.source)) if held.source else Path()
     if picture is not None:
-        name = Path((picture.clip or picture.image).name).stem
+        shown = content(picture)
+        name = Path(shown.filepath.replace("\\", "/") or shown.name).stem
+        # The number of an image is none of the clip's.
+        name = re.sub(r"[\W_]*\d*$", "", name) if shown.source == "SEQUENCE" else name
     elif source.is_dir():
         name = source.parent.name if source.name.lower() in _SAY_NOTHING else source.name
     else:
-        name = source.stem
-    # Without the number of a frame and what detectors add to it.
-    name = re.sub(r"[\W_]*\d*([\W_]*keypoints)?$", "", name) or "Clip"
+        # Without what detectors add to it.
+        name = re.sub(r"[\W_]*keypoints$", "", source.stem)
+    name = name or "Clip"
     return f"{name} {track + 1}" if len(held.people) > 1 else name

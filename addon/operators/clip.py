@@ -9,6 +9,7 @@ from bpy.props import BoolProperty
 
 from ...lsr1_solver import FitState
 from ..clip_take import TakeInProgress
+from ..clips import check_tracks
 from ..keypoint_store import frame_count
 from ..tracks import used_tracks
 from .common import is_idle, keypoints_there, out_of_edit_modes, redraw, target
@@ -41,7 +42,8 @@ class LSR1_OT_fit_clip(InSlices, bpy.types.Operator):
     # Seconds that the solver took for this track, and the time before which nothing is shown again.
     _spent: float
     _shown_at: float
-    _said: str
+    # What came of each take, in words.
+    _said: list[str]
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
@@ -54,10 +56,11 @@ class LSR1_OT_fit_clip(InSlices, bpy.types.Operator):
         return True
 
     def begin(self, context: bpy.types.Context) -> None:
-        """No track is begun yet."""
+        """No track is begun yet. FitError as ``check_tracks``."""
         self._tracks, self._takes = used_tracks(context.scene), []
         self._states, self._last, self._shown_at = iter(()), None, 0.0
-        self._spent, self._said = 0.0, ""
+        self._spent, self._said = 0.0, []
+        check_tracks(context.scene, self._tracks)
 
     def step(self, context: bpy.types.Context) -> bool:
         """One state more, of the next track where one is done; False after the last."""
@@ -80,7 +83,7 @@ class LSR1_OT_fit_clip(InSlices, bpy.types.Operator):
             return
         quality = self._takes[-1].accept(context, self._last)
         context.scene.lsr1.clip.seconds_a_frame = self._spent / len(quality.badness)
-        self._said = self._takes[-1].in_words(self._last, quality)
+        self._said.append(self._takes[-1].in_words(self._last, quality))
 
     def show(self, context: bpy.types.Context) -> None:
         """The frames as far as they have come, and how long it will go on."""
@@ -108,14 +111,14 @@ class LSR1_OT_fit_clip(InSlices, bpy.types.Operator):
         if context.scene.lsr1.clip.on_cancel != "KEEP" or self._last is None:
             return super().interrupt(context)
         self._accept(context)
-        self._said = f"Stopped early. {self._said}"
+        self._said.insert(0, "Stopped early")
         return self.end(context)
 
     def finish(self, context: bpy.types.Context) -> None:
         """The takes stay."""
         for take in self._takes:
             take.close(context)
-        self.report({"INFO"}, self._said)
+        self.report({"INFO"}, ". ".join(self._said))
 
     def give_up(self, context: bpy.types.Context, scene: bpy.types.Scene | None) -> None:
         """Every track's body as it was."""

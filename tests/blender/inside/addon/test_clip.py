@@ -1,6 +1,7 @@
 """Fit Clip without a window: the keys, what they leave alone, gaps, people, cameras and what needs a look."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -291,6 +292,29 @@ def test_a_track_that_is_not_in_the_range_says_where_it_is() -> None:
     scene.lsr1.clip.first, scene.lsr1.clip.last = 500, 600
     says(bpy.ops.lsr1.fit_clip, "frames 1 to 100")
     assert not bpy.data.actions and len(scene.objects) == 1
+
+
+@pytest.mark.parametrize("name", ["take2", "WALK_2024", "ünï 作品 07", "7"])
+def test_a_take_has_the_whole_name_of_the_movie_or_the_file(tmp_path: Path, name: str) -> None:
+    scene = scene_of_walk()
+    for number in (1001, 1002):
+        image = bpy.data.images.new("frame", 64, 36)
+        image.filepath_raw, image.file_format = str(tmp_path / f"{name}_{number}.png"), "PNG"
+        image.save()
+    movie = shutil.copy(WALK / "walk.mp4", tmp_path / f"{name}.mp4")
+    (tmp_path / name).mkdir()
+    held = scene.lsr1.keypoints
+    for source in (tmp_path / name, tmp_path / f"{name}.csv", tmp_path / f"{name}_keypoints.json"):
+        held.source = str(source)
+        assert clips.take_name(scene, 0) == f"{name} 1"
+    bpy.ops.lsr1.open_picture(filepath=str(tmp_path / f"{name}_1002.png"), sequence=True)
+    assert clips.take_name(scene, 1) == f"{name} 2"
+    for _ in range(2):
+        bpy.ops.lsr1.open_picture(filepath=str(movie))
+        assert clips.take_name(scene, 0) == f"{name} 1"
+        # Another file of that name is called otherwise in Blender.
+        bpy.data.movieclips.remove(scene.camera.data.background_images[0].clip)
+        bpy.data.movieclips.load(str(WALK / "walk.mp4")).name = f"{name}.mp4"
 
 
 def test_one_frame_is_no_clip() -> None:

@@ -5,7 +5,10 @@ from pathlib import Path
 
 import bpy
 import numpy as np
-from lsr1_body_fit.addon import keypoint_store, tracks
+import pytest
+from lsr1_body_fit.addon import body as bodies
+from lsr1_body_fit.addon import keypoint_store, pictures, tracks
+from lsr1_body_fit.addon.operators import clip as operators
 
 from tests.blender.inside.addon.test_operators import says
 from tests.shared import REPOSITORY
@@ -49,3 +52,38 @@ def test_who_is_not_in_the_list_is_not_chosen(tmp_path: Path) -> None:
     before = np.array(held["xy"])
     says(bpy.ops.lsr1.choose_person, "with Person 57", person=57)
     assert held.person == 1 and np.array_equal(np.array(held["xy"]), before)
+
+
+def two_people(folder: Path) -> bpy.types.PropertyGroup:
+    """Two tracks of six frames, both ticked, before a camera."""
+    pictures.add_camera(bpy.context)
+    pictures.set_render_size(bpy.context.scene, (2500, 1920))
+    bpy.ops.lsr1.import_keypoints(filepath=str(crowd(folder, 2, 6)), format="BODY_25B")
+    held = bpy.context.scene.lsr1.keypoints
+    held.people[0].use = held.people[1].use = True
+    return held
+
+
+def test_what_comes_of_every_track_is_said(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    two_people(tmp_path)
+    assert bpy.ops.lsr1.fit_clip() == {"FINISHED"}
+    said = capfd.readouterr().out
+    assert f"{tmp_path.name} 1: 6 frames" in said and f"{tmp_path.name} 2: 6 frames" in said
+
+
+@pytest.mark.parametrize("away", ["range", "body"])
+def test_tracks_that_cannot_all_be_fitted_are_refused_before_the_first_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, away: str
+) -> None:
+    held = two_people(tmp_path)
+    if away == "range":
+        bpy.context.scene.frame_set(4)
+        assert bpy.ops.lsr1.cut_track() == {"FINISHED"}
+        clip = bpy.context.scene.lsr1.clip
+        clip.frame_range, clip.first, clip.last = "CUSTOM", 4, 6
+        held.people[1].use, held.people[2].use, text = True, True, "Track 1 has no .* 1 to 3"
+    else:
+        held.people[0].body = held.people[1].body = bodies.add_body(bpy.context)
+        text = "Tracks 1 and 2 move the same body, LSR1 Body: if they are .* Merge Ticked"
+    monkeypatch.setattr(operators, "TakeInProgress", None)
+    says(bpy.ops.lsr1.fit_clip, text)
