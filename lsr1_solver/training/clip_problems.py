@@ -65,11 +65,11 @@ class SyntheticClip:
     def __len__(self) -> int:
         return len(self.xy)
 
-    def every(self, step: int) -> SyntheticClip:
-        """One frame in ``step``, as a slower camera would have filmed it."""
+    def every(self, step: int, first: int = 0) -> SyntheticClip:
+        """One frame in ``step`` from the ``first`` on, as a slower camera would have filmed it."""
         own = {f.name: getattr(self, f.name) for f in fields(self)}
         once = ("betas", "up")
-        slower = {n: v[::step] for n, v in own.items() if isinstance(v, np.ndarray) and n not in once}
+        slower = {n: v[first::step] for n, v in own.items() if isinstance(v, np.ndarray) and n not in once}
         return replace(self, frame_rate=self.frame_rate / step, **slower)
 
 

@@ -30,7 +30,7 @@ from lsr1_solver.training.retarget import Motion, load_motions
 from tests.bench.table import Row, parser, show_tables
 from tests.bench.video_clips import bench_clips
 from tests.bench.video_methods import PER_FRAME, Method, methods, quality_rows, run_methods, truth_row
-from tests.bench.video_rates import rate_rows, walk_rows
+from tests.bench.video_rates import rate_rows, shifted_row, walk_rows
 from tests.bench.video_speed import race_rows, run_apart
 from tests.shared import SHARED
 
@@ -97,7 +97,10 @@ def main() -> None:
     fast = load_motions(asked.mocap, rate=FASTEST, splits=("test",), pattern=FAST_PATTERN)
     filmed = bench_clips(fast, body, 4 * round(FASTEST), size.filmed, seed=3)
     default = Method("default", tied=True)
-    tables["the same motion at two frame rates"] = rate_rows(body, filmed, default, RATES)
+    tables["the same motion at two frame rates"] = [
+        *rate_rows(body, filmed, default, RATES),
+        shifted_row(body, filmed, default, RATE),
+    ]
     tables["sample walk"] = walk_rows(body)
     show_tables(tables, asked.json)
 

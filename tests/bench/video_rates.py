@@ -41,20 +41,38 @@ def rate_rows(
             common = np.lcm(first, second)
             pair = [p[:: common // step] for p, step in ((ours, first), (theirs, second))]
             count = min(len(p) for p in pair)
-            near = [p[:count] for p in pair]
-            aligned = float(mpjpe_mm(*near).mean())
-            place = float(1e3 * np.linalg.norm(near[0] - near[1], axis=-1).mean())
-            apart.setdefault((a, b), []).append((aligned, place))
-    return [
-        {
-            "rates_hz": f"{a:g} and {b:g}",
-            "joints_apart_mm": float(np.mean([one[0] for one in found])),
-            "median_mm": float(np.median([one[0] for one in found])),
-            "with_place_mm": float(np.mean([one[1] for one in found])),
-            "clips": len(found),
-        }
-        for (a, b), found in apart.items()
-    ]
+            apart.setdefault((a, b), []).append(_apart(pair[0][:count], pair[1][:count]))
+    return [_apart_row(f"{a:g} and {b:g}", found) for (a, b), found in apart.items()]
+
+
+def shifted_row(body: BodyModel, clips: Sequence[SyntheticClip], method: Method, rate: float) -> Row:
+    """How far the motions are apart that two cameras of one rate find, the one's frames midway between the
+    other's: what comes of having seen other frames, whatever the rates.
+    """
+    apart = []
+    for clip in clips:
+        step = round(clip.frame_rate / rate)
+        early, late = (
+            posed_joints(body, method.fit(body, clip.every(step, first))) for first in (0, step // 2)
+        )
+        midway = 0.5 * (early[:-1] + early[1:])
+        apart.append(_apart(midway, late[: len(midway)]))
+    return _apart_row(f"{rate:g} and {rate:g}, half a frame later", apart)
+
+
+def _apart(ours: np.ndarray, theirs: np.ndarray) -> tuple[float, float]:
+    """Mean distance of joints [T, 24, 3], pelvis on pelvis and as they stand, mm."""
+    return float(mpjpe_mm(ours, theirs).mean()), float(1e3 * np.linalg.norm(ours - theirs, axis=-1).mean())
+
+
+def _apart_row(rates: str, found: Sequence[tuple[float, float]]) -> Row:
+    return {
+        "rates_hz": rates,
+        "joints_apart_mm": float(np.mean([one[0] for one in found])),
+        "median_mm": float(np.median([one[0] for one in found])),
+        "with_place_mm": float(np.mean([one[1] for one in found])),
+        "clips": len(found),
+    }
 
 
 def walk_rows(body: BodyModel) -> list[Row]:
