@@ -65,8 +65,8 @@ class CameraPath:
 def camera_path(
     context: bpy.types.Context, view: View, frames: np.ndarray, armature: bpy.types.Object
 ) -> CameraPath:
-    """The scene's camera at scene frames [B], fractions and all; ``view`` is what it sees now, ``armature``
-    the body that it looks at.
+    """The scene's camera at scene frames [B], fractions and all, and those that markers switch to; ``view``
+    is what it sees now, ``armature`` the body that it looks at.
 
     The scene's own frame stays where it is: the camera is looked at in a scene of its own. FitError where the
     scene stretches time: keys then play at other frames than the picture's.
@@ -78,10 +78,14 @@ def camera_path(
             "properties, under Time Stretching, give Old and New the same number"
         )
     scene, carried = context.scene, carried_places(context.scene, armature, frames)
-    if not _camera_may_move(scene.camera):
+    switches = [marker for marker in scene.timeline_markers if marker.camera is not None]
+    cameras = {scene.camera, *(marker.camera for marker in switches)}
+    if len(cameras) == 1 and not _camera_may_move(scene.camera):
         return CameraPath(view.camera, np.array(view.to_world), carried)
     size = tuple(scene.lsr1.keypoints.size)
-    with stage(scene, scene.camera) as own:
+    with stage(scene, *cameras) as own:
+        for marker in switches:
+            own.timeline_markers.new(marker.name, frame=marker.frame).camera = marker.camera
         views = [_seen(own, frame, size) for frame in frames.tolist()]
     places = np.stack([np.array(one.to_world) for one in views])
     focal = np.array([one.camera.focal_length for one in views])

@@ -424,6 +424,32 @@ def test_seen_by_a_moving_camera_who_stands_stands() -> None:
     assert np.linalg.norm(np.mean(places, axis=0)[0] - joints[0]) < 0.4
 
 
+def test_cameras_that_markers_switch_to_see_their_own_frames() -> None:
+    count, scene = 24, bpy.context.scene
+    first, joints = panned_clip(count)
+    held = scene.lsr1.keypoints
+    xy = np.array(held["xy"]).reshape(count, -1)
+    xy[:12], xy[12:] = xy[0], xy[-1]
+    held["xy"] = xy.ravel()
+    scene.frame_set(count)
+    second = bpy.data.objects.new("second", first.data)
+    second.matrix_world = first.matrix_world
+    scene.collection.objects.link(second)
+    scene.frame_set(1)
+    first.animation_data_clear()
+    for camera, frame in ((first, 1), (second, 13)):
+        scene.timeline_markers.new(camera.name, frame=frame).camera = camera
+    armature = fit_clip()
+    assert scene.camera == first and len(bpy.data.scenes) == 1 and len(scene.timeline_markers) == 2
+    assert max(off_the_keypoints(armature, frame) for frame in (1, 12, 13, count)) < 12
+    assert scene.camera == second
+    places = []
+    for frame in (1, 12, 13, count):
+        scene.frame_set(frame)
+        places.append(bone_heads(armature, ["pelvis"])[0])
+    assert np.ptp(places, axis=0).max() < 0.1 and np.linalg.norm(places[0] - joints[0]) < 0.4
+
+
 def test_a_zoom_is_followed() -> None:
     camera, _ = panned_clip(6)
     camera.data.lens = 40
