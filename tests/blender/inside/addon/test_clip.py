@@ -309,12 +309,11 @@ def test_a_take_has_the_whole_name_of_the_movie_or_the_file(tmp_path: Path, name
         assert clips.take_name(scene, 0) == f"{name} 1"
     bpy.ops.lsr1.open_picture(filepath=str(tmp_path / f"{name}_1002.png"), sequence=True)
     assert clips.take_name(scene, 1) == f"{name} 2"
-    for _ in range(2):
-        bpy.ops.lsr1.open_picture(filepath=str(movie))
-        assert clips.take_name(scene, 0) == f"{name} 1"
-        # Another file of that name is called otherwise in Blender.
-        bpy.data.movieclips.remove(scene.camera.data.background_images[0].clip)
-        bpy.data.movieclips.load(str(WALK / "walk.mp4")).name = f"{name}.mp4"
+    # A second file of that name is called otherwise in Blender.
+    bpy.data.movieclips.load(str(WALK / "walk.mp4")).name = f"{name}.mp4"
+    bpy.ops.lsr1.open_picture(filepath=str(movie))
+    assert scene.camera.data.background_images[0].clip.name == f"{name}.mp4.001"
+    assert clips.take_name(scene, 0) == f"{name} 1"
 
 
 def test_one_frame_is_no_clip() -> None:
