@@ -14,7 +14,7 @@ from ..lsr1_solver import FitError
 from ..lsr1_solver.camera import DEFAULT_FIELD_OF_VIEW
 from .exif import Exif, read_exif, upright
 from .footage import lens_in_words, moving_picture, number_in_name, scene_frame_of
-from .keypoint_store import frame_count
+from .keypoint_store import frame_count, has_keypoints, scale
 from .movie_turn import show_turned, turns_left
 from .timing import exact_rate, first_scene_frame
 
@@ -55,6 +55,8 @@ def open_picture(context: bpy.types.Context, path: str, *, sequence: bool = Fals
         said.append(f"the render size was {before[0]} x {before[1]}")
     keypoints = scene.lsr1.keypoints
     if keypoints.size_is_assumed:
+        if keypoints.are_fractions and has_keypoints(scene):
+            scale(scene, size)
         keypoints.size, keypoints.size_is_assumed = size, False
     camera = scene.camera.data
     _show_behind(scene, camera, shown)

@@ -113,6 +113,8 @@ class LSR1_PG_keypoints(bpy.types.PropertyGroup):
     )
     # The file did not say the picture's size: the next picture that is opened does.
     size_is_assumed: BoolProperty(options={"HIDDEN"})
+    # The file gave fractions of its picture.
+    are_fractions: BoolProperty(options={"HIDDEN"})
     start_frame: IntProperty(
         name="Start Frame",
         description="The scene frame at which the first keypoints are shown",

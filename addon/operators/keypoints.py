@@ -1,6 +1,7 @@
 """Import Keypoints, the choice among people, and corrections of all points at once."""
 # ruff: noqa: N801, RUF012 - Blender's way of naming and describing classes
 
+from dataclasses import replace
 from pathlib import Path
 
 import bpy
@@ -59,12 +60,13 @@ or a folder with a file a frame"""
         if self.whole_folder and not Path(bpy.path.abspath(self.filepath)).is_dir():
             self.filepath = str(Path(self.filepath).parent)
         with told(self):
-            people = _people(context.scene, self.filepath, self.format)
+            people, are_fractions = _people(context.scene, self.filepath, self.format)
             chosen = min(self.person, len(people)) - 1
             held = context.scene.lsr1.keypoints
             clear(context.scene)
             held.source, held.read_as = self.filepath, self.format
             _take(context.scene, people[chosen], chosen)
+            held.are_fractions = are_fractions
             list_people(context.scene, people[: max(_MOST_LISTED, chosen + 1)], chosen)
             _begin_where_the_file_does(context.scene, people[chosen])
             self.report(*_what_was_read(context.scene, people, chosen))
@@ -197,19 +199,19 @@ class LSR1_OT_select_keypoint(bpy.types.Operator):
         return {"FINISHED"}
 
 
-def _people(scene: bpy.types.Scene, path: str, format: str) -> list[Keypoints2D]:
-    """The people of a file; fractions of a picture become pixels of the render.
+def _people(scene: bpy.types.Scene, path: str, format: str) -> tuple[list[Keypoints2D], bool]:
+    """The people of a file; fractions of a picture become pixels of the render, and whether they were some.
 
-    Their ``image_size`` is None where they are pixels and the file doesn't say of which picture.
+    Their ``image_size`` is None where the file doesn't say of which picture they are.
     """
     file, known = bpy.path.abspath(path), None if format in ("AUTO", "") else format
     try:
-        return read_keypoints(file, format=known)
+        return read_keypoints(file, format=known), False
     except FitError as error:
         if "size" not in str(error):
             raise
         people = read_keypoints(file, format=known, image_size=render_size(scene))
-        return people
+        return [replace(person, image_size=None) for person in people], True
 
 
 def _take(scene: bpy.types.Scene, person: Keypoints2D, number: int) -> None:

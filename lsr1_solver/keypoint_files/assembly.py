@@ -20,6 +20,8 @@ _log = logging.getLogger(__name__)
 
 # Numbers that all tracks together may take: 4 GB.
 _MOST_NUMBERS = 500_000_000
+# Half of all coordinates are smaller in fractions of a picture: points beside it are few.
+_LARGEST_FRACTION = 4.0
 
 
 def people_as_tracks(
@@ -44,7 +46,7 @@ def people_as_tracks(
     size = image_size or clip.image_size
     points_3d, weights_3d = _third_dimension([someone for _, someone in found])
     detections = keypoints_2d(
-        _pixels(np.stack([someone.points[:, :2] for _, someone in found]), clip, place, size),
+        _pixels(np.stack([someone.points for _, someone in found]), clip, place, size),
         np.stack([someone.points[:, 2] for _, someone in found]),
         layout,
         image_size=size,
@@ -85,15 +87,23 @@ def _layout(
 
 
 def _pixels(points: np.ndarray, clip: Clip, place: str, size: tuple[int, int] | None) -> np.ndarray:
-    """``points`` [N, K, 2] in pixels; x goes by the width and y by the height."""
-    if not clip.normalized:
-        return points
+    """``points`` [N, K, 3] (x, y, confidence) in pixels [N, K, 2]; x goes by the width and y by the height.
+
+    Fractions are told by their size: nobody is seen in a picture of four pixels.
+    """
+    xy = points[..., :2]
+    seen = xy[np.isfinite(points).all(axis=2) & (points[..., 2] > 0)]
+    if not seen.size or np.median(np.abs(seen)) > _LARGEST_FRACTION:
+        return xy
     if size is None:
         raise FitError(
             f"{place} gives points as fractions of the picture and not the picture's size; "
             "right is image_size=(width, height) in pixels."
         )
-    return points * np.array(size, dtype=np.float64)
+    if clip.family == OPENPOSE and seen.min() < 0:
+        # It finds nothing beside the picture: these go from -1 to 1 (--keypoint_scale 4).
+        xy = (xy + 1) / 2
+    return xy * np.array(size, dtype=np.float64)
 
 
 def _third_dimension(people: Sequence[Person]) -> tuple[np.ndarray | None, np.ndarray | None]:

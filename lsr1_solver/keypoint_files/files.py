@@ -111,8 +111,7 @@ def _one_clip(files: list[Path], clips: list[Clip], folder: str) -> Clip:
             )
         people = clip.frames[0].people if clip.frames else ()
         frames.append(Frame(_stem(path), people))
-    normalized = any(clips[i].normalized for i in telling)
-    return replace(first, frames=tuple(frames), normalized=normalized)
+    return replace(first, frames=tuple(frames))
 
 
 def _stem(path: Path) -> str:

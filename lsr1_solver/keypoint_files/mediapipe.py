@@ -20,8 +20,6 @@ _IMAGE_KEYS = ("pose_landmarks", "poseLandmarks", "landmarks", "keypoints")
 _WORLD_KEYS = ("pose_world_landmarks", "poseWorldLandmarks", "world_landmarks", "worldLandmarks")
 _FRAME_KEYS = ("frame", "frame_number", "frame_id", "frame_index")
 _SIZE_KEYS = (("image_width", "image_height"), ("width", "height"), ("imageWidth", "imageHeight"))
-# Fractions reach a little beyond the picture; pixels go to the hundreds.
-_LARGEST_FRACTION = 4.0
 # From the file's axes to the camera's: x right, y up, z towards the camera; the visibility stays.
 _TO_CAMERA_AXES = np.array([1.0, -1.0, -1.0, 1.0])
 
@@ -51,10 +49,7 @@ def read(document: Json, place: str) -> Clip:
         size = size or _image_size(entry)
         label = next((entry[k] for k in _FRAME_KEYS if isinstance(entry.get(k), int)), None)
         frames.append(Frame(label if isinstance(label, int) else None, _people(entry, spot)))
-    known = [abs(p.points[:, :2]) for f in frames for p in f.people]
-    known = [p[np.isfinite(p)] for p in known]
-    fractions = bool(known) and float(np.median(np.concatenate(known) if known else 0)) <= _LARGEST_FRACTION
-    return Clip(FAMILY, tuple(frames), FORMATS_BY_COUNT, image_size=size, normalized=fractions)
+    return Clip(FAMILY, tuple(frames), FORMATS_BY_COUNT, image_size=size)
 
 
 def _is_frame(entry: dict[str, Json]) -> bool:

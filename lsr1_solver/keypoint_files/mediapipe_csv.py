@@ -24,8 +24,6 @@ _CELL_NUMBER = re.compile(r"[-+]?(?:nan|inf|\d+\.?\d*(?:e[-+]?\d+)?|\.\d+)", re.
 _ID_COLUMNS = ("landmarkid", "landmark_id", "landmark", "id", "keypoint_id", "point", "joint", "keypoint")
 _PERSON_COLUMNS = ("person", "person_id", "pose_id", "track_id")
 _CONFIDENCE_COLUMNS = ("visibility", "confidence", "score", "likelihood", "presence", "v")
-# Fractions reach a little beyond the picture; pixels go to the hundreds.
-_LARGEST_FRACTION = 4.0
 
 
 def read(table: Table) -> Clip | None:
@@ -43,10 +41,7 @@ def read(table: Table) -> Clip | None:
 
 
 def _clip(frames: list[Frame], names: tuple[str, ...] = ()) -> Clip:
-    known = [p.points[:, :2][np.isfinite(p.points[:, :2])] for f in frames for p in f.people]
-    values = np.abs(np.concatenate(known)) if known else np.zeros(0)
-    fractions = values.size > 0 and float(np.median(values)) <= _LARGEST_FRACTION
-    return Clip(FAMILY, tuple(frames), FORMATS_BY_COUNT, names, normalized=fractions)
+    return Clip(FAMILY, tuple(frames), FORMATS_BY_COUNT, names)
 
 
 def landmark_indices(names: list[str]) -> Mapping[str, int] | None:

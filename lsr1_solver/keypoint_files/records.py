@@ -49,8 +49,7 @@ class Clip:
     """What one file holds.
 
     ``formats`` the family's formats by number of keypoints; ``names`` the keypoints' names where the file
-    lists them; ``normalized``: x and y are fractions of the picture's width and height; ``pictures``: photos
-    that have nothing to do with each other.
+    lists them; ``pictures``: photos that have nothing to do with each other.
     """
 
     family: str
@@ -58,7 +57,6 @@ class Clip:
     formats: Mapping[int, KeypointFormat] = field(default_factory=dict)
     names: tuple[str, ...] = ()
     image_size: tuple[int, int] | None = None
-    normalized: bool = False
     pictures: bool = False
 
     def people(self) -> Iterator[Person]:

@@ -54,6 +54,35 @@ def test_openpose_formats_are_told_apart(tmp_path: Path, layout: KeypointFormat)
     assert same(read, 0, person)
 
 
+@pytest.mark.parametrize(
+    ("kind", "begin"), [("openpose", 0.0), ("openpose", -1.0), ("coco", 0.0), ("alphapose", 0.0)]
+)
+def test_fractions_of_the_picture_become_pixels_in_every_kind_of_file(
+    tmp_path: Path, kind: str, begin: float
+) -> None:
+    """OpenPose's --keypoint_scale 3 and 4; others' have one way."""
+    size, layout = np.array([1280.0, 720.0]), BODY_25 if kind == "openpose" else COCO_17
+    person = stick(layout, 300, 400, 500)
+    person[3] = 0
+    given = person.copy()
+    given[:, :2] = begin + (person[:, :2] / size) * (1 - begin)
+    given[3] = 0
+    documents = {
+        "openpose": openpose(given),
+        "coco": {"annotations": [{"image_id": 1, "keypoints": flat(given)}]},
+        "alphapose": [{"image_id": "1.jpg", "keypoints": flat(given), "score": 1.0}],
+    }
+    path = write(tmp_path / "a_000.json", documents[kind])
+    with pytest.raises(FitError, match="the picture's size"):
+        read_keypoints(path)
+    (read,) = read_keypoints(path, image_size=(1280, 720))
+    assert np.allclose(read.xy[0], person[:, :2]) and read.image_size == (1280, 720)
+    # Pixels stay pixels, near the picture's corner too.
+    person = stick(layout, 12, 20, 30)
+    (read,) = read_keypoints(write(path, openpose(person)), image_size=(1280, 720))
+    assert same(read, 0, person)
+
+
 def test_openpose_1_0_has_another_key(tmp_path: Path) -> None:
     person = stick(COCO_18, 400, 300, 500)
     (read,) = read_keypoints(write(tmp_path / "a.json", openpose(person, key="pose_keypoints")))

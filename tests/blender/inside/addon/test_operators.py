@@ -7,7 +7,7 @@ import bpy
 import numpy as np
 import pytest
 from lsr1_body_fit.addon import body as bodies
-from lsr1_body_fit.addon import fits, footage, keypoint_store, pictures
+from lsr1_body_fit.addon import fits, footage, keypoint_store, pictures, tracks
 from lsr1_body_fit.addon.armature import read_pose
 from lsr1_body_fit.addon.live import LiveFit
 from lsr1_body_fit.addon.operators.common import target
@@ -347,3 +347,32 @@ def test_a_picture_opened_after_the_keypoints_gives_them_their_size(tmp_path: Pa
     image.save()
     assert bpy.ops.lsr1.open_picture(filepath=str(tmp_path / "portrait.png")) == {"FINISHED"}
     assert tuple(scene.lsr1.keypoints.size) == (1080, 1920)
+
+
+def test_a_picture_opened_after_fractions_of_it_gives_everybody_their_pixels(tmp_path: Path) -> None:
+    """OpenPose's --keypoint_scale 3 says no size, and means the picture's, whatever the render was before."""
+    xy = np.random.default_rng(0).uniform(0.2, 0.8, (2, 25, 2))
+    people = [
+        {"pose_keypoints_2d": np.concatenate([points, np.ones((25, 1))], axis=1).ravel().tolist()}
+        for points in xy
+    ]
+    (tmp_path / "a_0.json").write_text(json.dumps({"people": people}))
+    scene, held = bpy.context.scene, bpy.context.scene.lsr1.keypoints
+    assert bpy.ops.lsr1.import_keypoints(filepath=str(tmp_path / "a_0.json"), format="BODY_25") == {
+        "FINISHED"
+    }
+    assert tuple(held.size) == (1920, 1080) and keypoint_store.reach(scene)[0] > 960
+    image = bpy.data.images.new("portrait", 1080, 1920)
+    image.filepath_raw, image.file_format = str(tmp_path / "portrait.png"), "PNG"
+    image.save()
+    assert bpy.ops.lsr1.choose_person(person=2) == {"FINISHED"}
+    assert bpy.ops.lsr1.open_picture(filepath=str(tmp_path / "portrait.png")) == {"FINISHED"}
+    assert tuple(held.size) == (1080, 1920)
+    found = [tracks.track_arrays(scene, index)[0][0] for index in range(2)]
+    assert all(any(np.allclose(own, points * (1080, 1920)) for own in found) for points in xy)
+    # Another picture doesn't scale them again.
+    image = bpy.data.images.new("small", 108, 192)
+    image.filepath_raw, image.file_format = str(tmp_path / "small.png"), "PNG"
+    image.save()
+    bpy.ops.lsr1.open_picture(filepath=str(tmp_path / "small.png"))
+    assert tuple(held.size) == (1080, 1920)
