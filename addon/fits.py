@@ -28,6 +28,7 @@ from .keypoint_store import keypoints_at
 from .known import Known, known
 from .locked import LockedBones, locked_bones
 from .rig import rig_of
+from .timing import go_to_frame
 
 # Pictures whose proportions differ by less show the same view: rounding of odd sizes.
 _SAME_PROPORTIONS = 0.01
@@ -39,11 +40,12 @@ _SHAPE = frozenset({"betas"})
 class SceneFit:
     """A problem from the scene, and what its answer needs to be shown.
 
-    Objects may be freed between two ticks: of the ``armature`` there is what finds it again. ``start`` is the
-    pose that the body had, ``locked`` what of it stays.
+    Objects may be freed between two ticks: of the ``armature`` there is what finds it again. ``frame`` is the
+    scene's, ``start`` the pose that the body had, ``locked`` what of it stays.
     """
 
     armature: Known[bpy.types.Object]
+    frame: float
     view: View
     problem: FitProblem
     start: BodyPose
@@ -111,6 +113,7 @@ def scene_fit(context: bpy.types.Context, armature: bpy.types.Object) -> SceneFi
     locked = locked_bones(armature, frame, frame[0], to_world)
     return SceneFit(
         known(armature),
+        frame[0],
         view,
         problem,
         start,
@@ -169,8 +172,17 @@ def accept(context: bpy.types.Context, job: SceneFit, state: FitState) -> str:
         if mesh is not None:
             key_shape(mesh, state.pose, frame.tolist())
     remember(armature, frame, read_bones(armature, frame, frame[0]))
+    note_figures(scene, job, state)
     result = scene.lsr1.result
-    errors = _picture_error(job, state)
+    return (
+        f"{state.status.value.capitalize()} after {state.iteration} steps: "
+        f"{result.pixels:.1f} px, {result.percent:.2f} % of the height"
+    )
+
+
+def note_figures(scene: bpy.types.Scene, job: SceneFit, state: FitState) -> None:
+    """The figures of a state, those of each joint too, for the panel."""
+    result, errors = scene.lsr1.result, _picture_error(job, state)
     result.joints.clear()
     for k in sorted(np.flatnonzero(np.isfinite(errors)), key=lambda k: -errors[k]):
         joint = result.joints.add()
@@ -180,24 +192,24 @@ def accept(context: bpy.types.Context, job: SceneFit, state: FitState) -> str:
     result.pixels = float(np.nanmean(errors))
     result.camera = f"{job.view.camera.source}, {job.view.camera.focal_length:.0f} px"
     result.words = state.status.value
-    return (
-        f"{state.status.value.capitalize()} after {state.iteration} steps: "
-        f"{result.pixels:.1f} px, {result.percent:.2f} % of the height"
-    )
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A body as it was: bones' channels, shape keys of its mesh and the scene's figures."""
+    """A body as it was at a ``frame``: bones' channels, shape keys of its mesh and the panel's figures."""
 
     scene: Known[bpy.types.Scene]
     armature: Known[bpy.types.Object]
     mesh: Known[bpy.types.Object] | None
+    frame: float
     bones: dict[str, tuple[tuple[float, ...], ...]]
     keys: dict[str, float]
-    result: tuple[int, float, float]
+    figures: dict[str, object]
+    joints: tuple[dict[str, object], ...]
 
 
+_FIGURES = ("iteration", "pixels", "percent", "camera", "words", "is_preview")
+_OF_JOINT = ("name", "index", "pixels")
 _CHANNELS = ("location", "rotation_quaternion", "rotation_euler", "rotation_axis_angle", "scale")
 
 
@@ -207,9 +219,11 @@ def snapshot(scene: bpy.types.Scene, armature: bpy.types.Object) -> Snapshot:
     mesh = mesh_of(armature)
     keys = mesh.data.shape_keys.key_blocks if mesh and mesh.data.shape_keys else ()
     result = scene.lsr1.result
-    figures = result.iteration, result.pixels, result.percent
+    figures = {name: getattr(result, name) for name in _FIGURES}
+    joints = tuple({name: getattr(joint, name) for name in _OF_JOINT} for joint in result.joints)
     values = {key.name: key.value for key in keys}
-    return Snapshot(known(scene), known(armature), known(mesh) if mesh else None, bones, values, figures)
+    skin, now = known(mesh) if mesh else None, scene.frame_current_final
+    return Snapshot(known(scene), known(armature), skin, now, bones, values, figures, joints)
 
 
 def restore(before: Snapshot) -> None:
@@ -227,7 +241,16 @@ def restore(before: Snapshot) -> None:
         if name in keys:
             keys[name].value = value
     scene = before.scene.among(bpy.data.scenes)
-    if scene is not None:
-        result = scene.lsr1.result
-        result.is_preview = False
-        result.iteration, result.pixels, result.percent = before.result
+    if scene is None:
+        return
+    result = scene.lsr1.result
+    for name, value in before.figures.items():
+        setattr(result, name, value)
+    result.joints.clear()
+    for values in before.joints:
+        joint = result.joints.add()
+        for name, value in values.items():
+            setattr(joint, name, value)
+    if scene.frame_current_final != before.frame:
+        # Elsewhere what is keyed stands as its keys say.
+        go_to_frame(scene, scene.frame_current_final)

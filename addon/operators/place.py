@@ -2,16 +2,17 @@
 # ruff: noqa: N801, RUF012 - Blender's way of naming and describing classes
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import bpy
 import numpy as np
 
-from ...lsr1_solver import FORMATS, keypoints_2d
+from ...lsr1_solver import FORMATS, FitError, keypoints_2d
 from ..footage import render_size
 from ..keypoint_store import has_keypoints, layout, points_at, row_at, set_point, store, swap_sides
-from ..live import LiveFit
+from ..live import LiveFit, LiveMark
 from ..overlay_data import Frame
-from .common import in_scene, over_panel, redraw, target
+from .common import in_scene, over_panel, redraw, sentence, target
 from .over_picture import PASSED_ON, OverPicture, in_camera_view
 
 # Without imported points: COCO's, with head, neck, hips and feet.
@@ -26,6 +27,18 @@ _NEAR = 14.0  # pixels of the screen within which a click takes hold of a point
 _UNSURE = 0.3
 _TICK = 1 / 60
 _KEYS = "click: place or drag   Space: skip   Backspace: back   X: delete   C: sure or unsure   S: swap sides   Ctrl+Z: undo   Enter: done   Esc: cancel"  # noqa: E501 - one line of the header
+
+
+@dataclass(frozen=True, eq=False)
+class _Step:
+    """Before a click: the points as plain values, the joint that is ``next``, and the body where Live was
+    there already.
+    """
+
+    points: dict[str, object]
+    next: int | None
+    live: LiveFit | None
+    body: LiveMark | None
 
 
 class LSR1_OT_place_keypoints(OverPicture, bpy.types.Operator):
@@ -51,7 +64,7 @@ Esc brings everything back"""
             return {"CANCELLED"}
         self.look(context)
         self._order = guided_order(layout(context.scene).names)
-        self._steps: list[dict[str, object]] = []
+        self._steps: list[_Step] = []
         self._dragged: int | None = None
         self._live: LiveFit | None = None
         self._moved = False
@@ -67,6 +80,10 @@ Esc brings everything back"""
         lost = self.lost(context)
         if lost:
             return self.leave(context, lost)
+        if self._live is not None and self._live.is_elsewhere(context):
+            # The points that were placed stay; the pose was one of the frame that was left.
+            self._live.cancel(context)
+            self._live = None
         if event.type == "TIMER":
             live = self._live if self._dragged is not None else None
             if live is not None and (self._moved or not live.is_settled):
@@ -105,6 +122,12 @@ Esc brings everything back"""
     def _end(self, context: bpy.types.Context) -> set[str]:
         self._release(context)
         self._stop(context)
+        if self._live is not None:
+            try:
+                self._live.accept(context)
+            except FitError as error:
+                self._live.cancel(context)
+                self.report({"ERROR"}, sentence(error))
         return {"FINISHED"}
 
     def _stop(self, context: bpy.types.Context) -> None:
@@ -134,6 +157,8 @@ Esc brings everything back"""
             index = self._point_under(context, event)
             if index is None and self._next is None:
                 return
+            if context.scene.lsr1.settings.live and target(context) is not None and self._live is None:
+                self._live = LiveFit(context, target(context))
             self._remember(context)
             if index is None:
                 index = self._next
@@ -142,8 +167,6 @@ Esc brings everything back"""
                 self._next = self._first_missing(context, self._order.index(index) + 1)
             context.scene.lsr1.keypoints.active = index
             self._dragged = index
-            if context.scene.lsr1.settings.live and target(context) is not None and self._live is None:
-                self._live = LiveFit(context, target(context))
             self._moved = True
         self._say(context)
 
@@ -156,9 +179,9 @@ Esc brings everything back"""
             redraw(context)
 
     def _release(self, context: bpy.types.Context) -> None:
-        """The end of a drag: Live's pose is kept."""
-        if self._dragged is not None and self._live is not None and self._live.update(context):
-            self._live.accept(context)
+        """The end of a drag."""
+        if self._dragged is not None and self._live is not None:
+            self._live.release(context)
         self._dragged, self._moved = None, False
 
     def _key(self, context: bpy.types.Context, event: bpy.types.Event) -> None:
@@ -203,11 +226,14 @@ Esc brings everything back"""
         """One click back."""
         if self._steps:
             step = self._steps.pop()
-            self._next = step.pop("next")
-            _restore(context.scene, step)
+            self._next = step.next
+            _restore(context.scene, step.points)
+            if self._live is not None and step.live is self._live and step.body is not None:
+                self._live.go_back(step.body)
 
     def _remember(self, context: bpy.types.Context) -> None:
-        self._steps.append({**_numbers(context.scene), "next": self._next})
+        body = self._live.mark(context) if self._live is not None else None
+        self._steps.append(_Step(_numbers(context.scene), self._next, self._live, body))
 
     def _first_missing(self, context: bpy.types.Context, place: int) -> int | None:
         """The first joint from a place of the order on that has no point, or None."""

@@ -21,7 +21,7 @@ from lsr1_body_fit.lsr1_solver import SMPL_JOINT_NAMES
 from tests.blender.inside.addon.test_deleted import delete_scene
 from tests.blender.inside.addon.test_operators import channels, scene_of_walk
 
-_SCALE = 0.4  # pixels of the view for one of the picture
+SCALE = 0.4  # pixels of the view for one of the picture
 
 
 class InView:
@@ -59,10 +59,12 @@ class Tool:
         answer = self._run.invoke(self._context, None)
         assert answer == {"RUNNING_MODAL"}, self.said
 
-    def event(self, kind: str, xy: tuple[float, float] = (100.0, 100.0), value: str = "PRESS") -> str:
+    def event(
+        self, kind: str, xy: tuple[float, float] = (100.0, 100.0), value: str = "PRESS", *, ctrl: bool = False
+    ) -> str:
         """Something happens with the mouse over a pixel of the picture. Returns what the tool answers."""
-        x, y = self._view.x + _SCALE * xy[0], self._view.y + self._view.height - _SCALE * xy[1]
-        event = SimpleNamespace(type=kind, value=value, mouse_x=x, mouse_y=y, ctrl=False)
+        x, y = self._view.x + SCALE * xy[0], self._view.y + self._view.height - SCALE * xy[1]
+        event = SimpleNamespace(type=kind, value=value, mouse_x=x, mouse_y=y, ctrl=ctrl)
         (answer,) = self._run.modal(self._context, event)
         return answer
 
@@ -84,7 +86,7 @@ def camera_view(monkeypatch: pytest.MonkeyPatch) -> None:
     """A view without a window has no camera view of its own."""
 
     def frame(_: object, region: bpy.types.Region, *__: object) -> Frame:
-        return Frame(0.0, float(region.height), _SCALE, _SCALE)
+        return Frame(0.0, float(region.height), SCALE, SCALE)
 
     monkeypatch.setattr(over_picture, "camera_frame", frame)
 
