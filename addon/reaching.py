@@ -53,7 +53,7 @@ class Drag:
         self.parts = ~locked
         self.parts[PARTS.index(SHAPE)] = False
         if not self.parts[_movers(joint)].any():
-            raise FitError(f"all that moves the {joint.replace('_', ' ')} is locked: unlock some of it first")
+            raise FitError(f"All that moves the {joint.replace('_', ' ')} is locked: unlock some of it first")
         motion = read_bones(armature, frame, frame[0])
         self._reach = Reach(
             self._rig.body,

@@ -185,7 +185,7 @@ def fit_with_progress(problem: FitProblem, minimizer: Minimizer[MinimizerState])
     if sys.stderr.isatty():
         print(file=sys.stderr)
     if state.status is FitStatus.DIVERGED:
-        raise FitError("the fit diverged: is the focal length in the right unit?")
+        raise FitError("The fit diverged: is the focal length in the right unit?")
     return state
 
 

@@ -35,9 +35,9 @@ class Camera:
     def __post_init__(self) -> None:
         focal = np.asarray(self.focal_length)
         if not (np.all(np.isfinite(focal)) and np.all(focal > 0)):
-            raise FitError(f"the focal length must be a positive number of pixels, not {self.focal_length}")
+            raise FitError(f"The focal length must be a positive number of pixels, not {self.focal_length}")
         if min(self.image_size) <= 0:
-            raise FitError(f"the image size must be positive, not {self.image_size[0]}x{self.image_size[1]}")
+            raise FitError(f"The image size must be positive, not {self.image_size[0]}x{self.image_size[1]}")
 
     def frame(self, index: int) -> Camera:
         """The camera of one frame."""
@@ -74,7 +74,7 @@ def camera_from_lens(lens: float, image_size: tuple[int, int], *, sensor_width: 
     pixels. Raises FitError where a number is not positive.
     """
     if lens <= 0 or sensor_width <= 0:
-        raise FitError(f"lens and sensor width must be positive millimetres, not {lens} and {sensor_width}")
+        raise FitError(f"Lens and sensor width must be positive millimetres, not {lens} and {sensor_width}")
     focal = lens / sensor_width * max(image_size)
     source = f"{lens:g} mm lens on a {sensor_width:g} mm sensor"
     return Camera(focal, np.array(image_size) / 2, image_size, source)

@@ -154,7 +154,7 @@ def _prepared(
     """Strays left out, cuts found, sides put right where they were exchanged, and every frame read."""
     problem = view.problem
     if problem.initializer is None:
-        raise FitError("a clip is fitted from the initializer's reading: leave the problem its initializer")
+        raise FitError("A clip is fitted from the initializer's reading: leave the problem its initializer")
     rate, names = frame_rate_of(view), view.chain.landmarks
     xy = problem.keypoints.xy[:, problem.usable]
     height = rough_height(xy, view.confidence)

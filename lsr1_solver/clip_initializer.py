@@ -55,7 +55,7 @@ class ClipInitializer:
         """
         if target.shape[1:] != (SLOTS, 2) or not len(target) == len(confidence) == len(turn):
             raise FitError(
-                f"the clip initializer takes {SLOTS} points a frame, arranged by arrange_input, and a turn: "
+                f"The clip initializer takes {SLOTS} points a frame, arranged by arrange_input, and a turn: "
                 f"not {list(target.shape)}, {list(confidence.shape)} and {list(turn.shape)}"
             )
         known = (confidence > 0) & np.isfinite(target).all(axis=-1)

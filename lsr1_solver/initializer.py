@@ -66,7 +66,7 @@ class Initializer:
         """
         if target.shape[1:] != (SLOTS, 2) or confidence.shape != target.shape[:2]:
             raise FitError(
-                f"the initializer takes {SLOTS} points, arranged by arrange_input: [B, {SLOTS}, 2] and "
+                f"The initializer takes {SLOTS} points, arranged by arrange_input: [B, {SLOTS}, 2] and "
                 f"[B, {SLOTS}], not {list(target.shape)} and {list(confidence.shape)}"
             )
         known = (confidence > 0) & np.isfinite(target).all(axis=-1)

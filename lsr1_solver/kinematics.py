@@ -118,7 +118,7 @@ def _keypoint_chain(body: BodyModel, landmarks: tuple[str, ...], count: int) -> 
     for k, name in enumerate(landmarks):
         landmark = body.landmarks.get(name)
         if landmark is None:
-            raise FitError(f"the body {body.name!r} has no landmark {name!r}")
+            raise FitError(f"The body {body.name!r} has no landmark {name!r}")
         for j, w, point, point_shape in _attachments(body, landmark, joints, joints_shape, shapedirs):
             keypoint.append(k)
             joint.append(j)

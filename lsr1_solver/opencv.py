@@ -17,4 +17,4 @@ def require_opencv() -> None:
     try:
         import cv2  # noqa: F401  (the import is the question)
     except ImportError as error:
-        raise FitError("pictures and movies need OpenCV: pip install opencv-python-headless") from error
+        raise FitError("Pictures and movies need OpenCV: pip install opencv-python-headless") from error

@@ -29,14 +29,14 @@ class Pins:
         frames = len(self.target)
         if self.target.shape != (frames, JOINT_COUNT, 3) or self.sigma.shape != (frames, JOINT_COUNT):
             raise FitError(
-                f"pins have shapes {self.target.shape} and {self.sigma.shape}; "
+                f"Pins have shapes {self.target.shape} and {self.sigma.shape}; "
                 f"right is ({frames}, {JOINT_COUNT}, 3) and ({frames}, {JOINT_COUNT})"
             )
         wrong = self.known & ~((self.sigma > 0) & np.isfinite(self.sigma))
         if wrong.any():
             frame, joint = np.argwhere(wrong)[0]
             raise FitError(
-                f"the pin of {SMPL_JOINT_NAMES[joint]!r} in row {frame} needs a positive sigma in metres"
+                f"The pin of {SMPL_JOINT_NAMES[joint]!r} in row {frame} needs a positive sigma in metres"
             )
 
     def __len__(self) -> int:

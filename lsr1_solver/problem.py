@@ -87,22 +87,22 @@ class FitProblem:
             raise FitError(f"{focal} focal lengths for {frames} frames: give one for all, or one a frame")
         wanted = (*self.keypoints.confidence.shape, 3)
         if self.keypoints_3d is not None and self.keypoints_3d.shape != wanted:
-            raise FitError(f"the 3D keypoints have shape {self.keypoints_3d.shape}; right is {wanted}")
+            raise FitError(f"The 3D keypoints have shape {self.keypoints_3d.shape}; right is {wanted}")
         if self.held is not None and (self.held.shape != (frames, len(PARTS)) or not np.all(self.held >= 0)):
             raise FitError(
                 f"held has shape {self.held.shape}; right is ({frames}, {len(PARTS)}), nowhere below zero"
             )
         if self.pins is not None and len(self.pins) != frames:
-            raise FitError(f"pins are given for {len(self.pins)} frames; the keypoints have {frames}")
+            raise FitError(f"Pins are given for {len(self.pins)} frames; the keypoints have {frames}")
         if not self.fitted_frames.any():
             most = int((self.keypoints.confidence[:, self.usable] > 0).sum(axis=1).max(initial=0))
             if most == 0 and self.keypoints.xyz is not None:
                 raise FitError(
-                    "these are 3D keypoints alone, and a fit needs those of a picture: take the 2D keypoints "
+                    "These are 3D keypoints alone, and a fit needs those of a picture: take the 2D keypoints "
                     "of one camera"
                 )
             raise FitError(
-                f"no frame has enough keypoints: at most {most} are usable, a fit needs {FEWEST_KEYPOINTS}"
+                f"No frame has enough keypoints: at most {most} are usable, a fit needs {FEWEST_KEYPOINTS}"
             )
 
     @cached_property

@@ -86,7 +86,7 @@ class Reach:
         if unknown or joint not in SMPL_JOINT_NAMES:
             raise FitError(f"{(*unknown, joint)[0]!r} is no joint that can be dragged or held")
         if len(pose) != 1 or (pins is not None and len(pins) != 1):
-            raise FitError("a joint is dragged in one frame: give one frame of pose and pins")
+            raise FitError("A joint is dragged in one frame: give one frame of pose and pins")
         self._body, self._camera, self._begin = body, camera, pose
         self._held = np.isin(PARTS, [*held, SHAPE])
         self._joint = SMPL_JOINT_NAMES.index(joint)
@@ -121,7 +121,7 @@ class Reach:
         chain = keypoint_chain(self._body, [joint], shape_count=count)
         pelvis = rest_joints(self._body, self._begin.betas)[:, 0] + self._begin.transl
         if pelvis[0, 2] > -NEAREST:
-            raise FitError("the body is not in front of the camera: move one of them")
+            raise FitError("The body is not in front of the camera: move one of them")
         covariance = np.eye(chain.size)
         covariance[:3, :3] *= ROOT_SIGMA**2
         covariance[3:ROTATION_SIZE, 3:ROTATION_SIZE] = prior.covariance

@@ -52,7 +52,7 @@ def edited_parts(
     Raises FitError where the two have not the same number of frames.
     """
     if len(before) != len(after):
-        raise FitError(f"the pose before has {len(before)} frames, the pose after {len(after)}")
+        raise FitError(f"The pose before has {len(before)} frames, the pose after {len(after)}")
     count = min(before.betas.shape[1], after.betas.shape[1])
     turned = geodesic_angle(local_rotations(before), local_rotations(after)) > angle
     moved = np.linalg.norm(after.transl - before.transl, axis=1) > distance
@@ -100,9 +100,9 @@ def refit_problem(
     if unknown:
         raise FitError(f"{unknown[0]!r} is no part of a pose: give joint names, {PLACE!r} or {SHAPE!r}")
     if edited.shape != (count, len(PARTS)):
-        raise FitError(f"the table of edits has shape {edited.shape}; right is ({count}, {len(PARTS)})")
+        raise FitError(f"The table of edits has shape {edited.shape}; right is ({count}, {len(PARTS)})")
     if sigma < 0:
-        raise FitError(f"a hint's sigma is {sigma}; give radians above zero, or zero for a lock")
+        raise FitError(f"A hint's sigma is {sigma}; give radians above zero, or zero for a lock")
     may_change = np.isin(PARTS, names) & (True if frames is None else np.asarray(frames)[:, None])
     held = np.minimum(np.where(may_change, np.inf, 0.0), problem.firmness)
     kept = np.zeros(held.shape)

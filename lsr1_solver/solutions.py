@@ -115,5 +115,5 @@ def _distance(body: BodyModel, a: BodyPose, b: BodyPose) -> float:
 def _still(problem: FitProblem, pose: BodyPose) -> FitProblem:
     """The one frame as a picture of its own."""
     if len(pose) != 1:
-        raise FitError(f"solutions are looked for one frame at a time; the pose has {len(pose)}")
+        raise FitError(f"Solutions are looked for one frame at a time; the pose has {len(pose)}")
     return replace(problem, frame_rate=None)

@@ -26,9 +26,8 @@ def told(operator: bpy.types.Operator) -> Iterator[None]:
 
 
 def sentence(error: FitError) -> str:
-    """The solver's message as a sentence."""
-    text = str(error)
-    return text[:1].upper() + text[1:]
+    """What is said of an error: as it is, for it may begin with the name of a file or a body."""
+    return str(error)
 
 
 def is_idle(cls: type[bpy.types.Operator], context: bpy.types.Context) -> bool:

@@ -149,7 +149,7 @@ class _Export:
             if path.suffix.lower() != self.ending:
                 path = path.with_name(path.name + self.ending)
             if not path.parent.is_dir():
-                raise FitError(f"the folder {path.parent} does not exist")
+                raise FitError(f"The folder {path.parent} does not exist")
             count = self.write(context, str(path))
             rate = scene_rate(context.scene)
             self.report({"INFO"}, f"{path.name}: {count} frames at {rate:.6g} frames/s")

@@ -95,7 +95,7 @@ class LSR1_OT_copy_motion(InSlices, bpy.types.Operator):
         rig, source = context.scene.lsr1.copy_target, source_of(context)
         held = rig.lsr1_copy
         if held.last < held.first:
-            raise FitError(f"the last frame, {held.last}, is before the first, {held.first}: correct one")
+            raise FitError(f"The last frame, {held.last}, is before the first, {held.first}: correct one")
         mapping_of(rig)
         check_action_free(rig)
         self._rig, self._source = known(rig), known(source)

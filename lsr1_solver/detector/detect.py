@@ -128,7 +128,7 @@ def people_of_clip(found: Sequence[Sequence[Keypoints2D]], frame_numbers: np.nda
     everybody = [person for people in found for person in people]
     if not everybody:
         raise FitError(
-            f"nobody was found in {len(found)} frames: draw a box round the person, or place the keypoints"
+            f"Nobody was found in {len(found)} frames: draw a box round the person, or place the keypoints"
         )
     numbers = np.repeat(frame_numbers, [len(people) for people in found])
     detections = keypoints_2d(
@@ -158,6 +158,6 @@ def _keypoints(person: Landmarks, image: np.ndarray) -> Keypoints2D:
 def _checked(image: np.ndarray) -> np.ndarray:
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
         raise FitError(
-            f"the picture is {image.dtype} of shape {image.shape}; right is uint8, height x width x 3"
+            f"The picture is {image.dtype} of shape {image.shape}; right is uint8, height x width x 3"
         )
     return np.ascontiguousarray(image)

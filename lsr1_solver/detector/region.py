@@ -79,7 +79,7 @@ def region_of_box(box: tuple[float, float, float, float]) -> Region:
     """
     left, top, right, bottom = box
     if not np.isfinite(box).all() or left == right or top == bottom:
-        raise FitError(f"the box {box} is empty: draw it round a whole person")
+        raise FitError(f"The box {box} is empty: draw it round a whole person")
     centre = np.array([(left + right) / 2, (top + bottom) / 2])
     return Region(centre, _ROOM_ROUND_BOX * max(abs(right - left), abs(bottom - top)))
 

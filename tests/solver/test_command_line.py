@@ -69,7 +69,7 @@ def test_what_camera_was_assumed_is_said(
     ("more", "words"),
     [
         (["--person", "9"], "person"),
-        (["--lens", "-3"], "lens"),
+        (["--lens", "-3"], "Lens"),
         (["--body", "missing.npz"], "missing.npz"),
         (["--report", "no/such/folder/fit.json"], "no/such/folder"),
         (["--picture", "{out}/overlay.docx"], ".docx"),

@@ -111,7 +111,7 @@ def test_who_is_lost_is_found_again(detector: Detector, picture: np.ndarray) -> 
 def test_nobody_is_an_empty_list_and_then_an_error(detector: Detector) -> None:
     black = np.zeros((90, 160, 3), dtype=np.uint8)
     assert detector.detect(black) == []
-    with pytest.raises(FitError, match="nobody was found in 2 frames"):
+    with pytest.raises(FitError, match="Nobody was found in 2 frames"):
         people_of_clip([[], []], np.arange(2))
     with pytest.raises(FitError, match="right is uint8"):
         detector.detect(black.astype(np.float32))

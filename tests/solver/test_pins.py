@@ -127,5 +127,5 @@ def test_wrong_pins_are_refused(target: np.ndarray, sigma: np.ndarray, words: st
 
 def test_pins_are_given_for_every_frame() -> None:
     _, points = random_poses(2)
-    with pytest.raises(FitError, match="pins are given for 3 frames; the keypoints have 2"):
+    with pytest.raises(FitError, match="Pins are given for 3 frames; the keypoints have 2"):
         replace(problem(points), pins=no_pins(3))

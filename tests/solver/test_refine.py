@@ -172,7 +172,7 @@ def test_the_true_rotation_of_an_edited_bone_brings_the_rest_nearer() -> None:
     ("change", "words"),
     [
         ({"free": ("tail",)}, "'tail' is no part of a pose"),
-        ({"sigma": -1.0}, "a hint's sigma is -1.0"),
+        ({"sigma": -1.0}, "A hint's sigma is -1.0"),
         ({"edited": np.zeros((2, 24), dtype=bool)}, r"right is \(2, 26\)"),
     ],
 )

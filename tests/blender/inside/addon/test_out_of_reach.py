@@ -146,3 +146,17 @@ def test_a_linked_body_is_left_alone_and_an_overridden_one_keeps_its_shape(tmp_p
     scene.lsr1.settings.keep_shape = True
     assert bpy.ops.lsr1.fit_pose() == {"FINISHED"} and bpy.ops.lsr1.fit_clip() == {"FINISHED"}
     assert not bodies.shown_betas(armature).any() and armature.animation_data.action is not None
+
+
+@pytest.mark.parametrize("name", ["walk.csv", "émile 2.json"])
+def test_names_in_messages_are_written_as_they_are(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("")
+    says(bpy.ops.lsr1.import_keypoints, f"Error: {name} is empty", filepath=str(tmp_path / name))
+    armature = bodies.add_body(bpy.context)
+    armature.name = "rig"
+    armature.scale = 1, 2, 1
+    bpy.context.view_layer.update()
+    says(bpy.ops.lsr1.export_bvh, "Error: rig is scaled unevenly", filepath=str(tmp_path / "a.bvh"))
+    says(
+        bpy.ops.lsr1.export_bvh, "Error: The folder .* does not exist", filepath=str(tmp_path / "b" / "a.bvh")
+    )

@@ -107,7 +107,7 @@ def test_locked_bones_stay_bit_for_bit_and_pins_hold() -> None:
     pinned = bone_heads(armature, ["right_wrist"])[0]
     assert np.linalg.norm(pinned - bpy.context.scene.cursor.location) < 0.02
     holding.lock(armature, ["transl"], 1, 1)
-    with pytest.raises(FitError, match="all that moves the pelvis is locked"):
+    with pytest.raises(FitError, match="All that moves the pelvis is locked"):
         Drag(bpy.context, armature, "pelvis")
 
 
