@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ..lsr1_solver import FitError
+from ..lsr1_solver.text_files import decoded
 
 _MILLISECONDS = "# time"  # "# timestamp format v2", of mkvextract; earlier "# timecode format v2"
 _NUMBER = re.compile(r"[-+]?\d+\.?\d*(?:[eE][-+]?\d+)?")
@@ -30,7 +31,7 @@ def read_times(path: str, count: int, *, before: int = 0) -> np.ndarray:
     """
     file = Path(path)
     try:
-        text = file.read_text(encoding="utf-8-sig")
+        text = decoded(file.read_bytes())
     except (OSError, UnicodeDecodeError) as error:
         raise FitError(f"{file.name} can't be read as a list of times: {error}") from error
     times = _from_json(file, text) if text.lstrip()[:1] in ("[", "{") else _from_lines(text)

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..errors import FitError
+from ..text_files import decoded
 from . import coco, deeplabcut, freemocap, mediapipe, mediapipe_csv, mmpose, openpose, own, phalp, poseflow
 from .joblib_file import MAGIC
 from .numbering import natural_key
@@ -31,6 +32,7 @@ _KNOWN = (
     "JSON of OpenPose, COCO, AlphaPose, MMPose or MediaPipe, a CSV of MediaPipe, DeepLabCut or FreeMoCap, "
     "or a .pkl of PHALP"
 )
+_PACKED = {b"\x1f\x8b": "gzip", b"PK\x03\x04": "zip", b"7z\xbc\xaf": "7z", b"\xfd7zXZ": "xz", b"BZh": "bzip2"}
 _OPENPOSE_ENDING = "_keypoints"
 _PICKLE_ENDINGS = (".pkl", ".pickle", ".joblib")
 
@@ -121,8 +123,11 @@ def _stem(path: Path) -> str:
 
 def _text(data: bytes, place: str) -> str:
     """The text of a file without a byte order mark and leading blanks. FitError where it is no text."""
+    packed = next((kind for begin, kind in _PACKED.items() if data.startswith(begin)), None)
+    if packed is not None:
+        raise FitError(f"{place} is packed ({packed}); unpack it, and take the file that is in it.")
     try:
-        text = data.decode("utf-8-sig").lstrip()
+        text = decoded(data).lstrip()
     except UnicodeDecodeError:
         text = "\0"
     if "\0" in text:

@@ -1,5 +1,6 @@
 """What cannot be read is answered with a sentence: the file, the place and what would be right."""
 
+import gzip
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -101,3 +102,20 @@ def test_a_binary_file_an_absent_one_and_senseless_options(tmp_path: Path) -> No
         read_keypoints(tmp_path / "c.json", image_size=(0, 480))
     with pytest.raises(FitError, match="no keypoint format 'BODY25'"):
         read_keypoints(tmp_path / "c.json", format="BODY25")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_every_shell_s_text_is_read(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "a.json"
+    path.write_bytes(FRAME.replace("{", "{\r\n").encode(encoding))
+    (read,) = read_keypoints(path)
+    assert read.format is BODY_25
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"), [(gzip.compress(FRAME.encode()), "gzip"), (b"PK\x03\x04 and so on", "zip")]
+)
+def test_a_packed_file_says_so(tmp_path: Path, data: bytes, kind: str) -> None:
+    (tmp_path / "a.json").write_bytes(data)
+    with pytest.raises(FitError, match=rf"a\.json is packed \({kind}\); unpack it"):
+        read_keypoints(tmp_path / "a.json")

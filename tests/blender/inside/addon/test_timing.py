@@ -240,8 +240,9 @@ def probed(name: str, kind: str) -> str:
     ],
 )
 def test_times_are_read_from_what_tools_write(tmp_path: Path, name: str, text: str) -> None:
-    (tmp_path / name).write_text(text)
-    assert np.allclose(read_times(str(tmp_path / name), 3), [0, 0.04, 0.08])
+    for encoding in ("utf-8", "utf-16"):
+        (tmp_path / name).write_text(text, encoding=encoding)
+        assert np.allclose(read_times(str(tmp_path / name), 3), [0, 0.04, 0.08])
 
 
 @pytest.mark.parametrize(
