@@ -212,10 +212,18 @@ def _points(key: bpy.types.ShapeKey) -> np.ndarray:
 
 @contextmanager
 def _exact_range(scene: bpy.types.Scene) -> Iterator[None]:
-    """The scene's range is what is exported, its frame then as it was: exporters step through all."""
+    """The scene's range is what is exported, its frame then as it was: exporters step through all.
+
+    FitError where that begins below 0, as a preview range may: they would leave frames out.
+    """
     before = scene.frame_start, scene.frame_end
     now = scene.frame_current_final
     frames = scene_frames(scene)
+    if frames[0] < 0:
+        raise FitError(
+            f"The range begins at frame {frames[0]}, and Blender's exporters of FBX and glTF begin at 0: move "
+            "the keys, or export BVH or .npz"
+        )
     scene.frame_start, scene.frame_end = frames[0], frames[-1]
     try:
         yield

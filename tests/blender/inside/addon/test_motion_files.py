@@ -273,3 +273,26 @@ def test_a_scaled_body_is_refused_where_the_file_has_no_place_for_it(tmp_path: P
         getattr(bpy.ops.lsr1, name)(filepath=str(tmp_path / "out"))
     with pytest.raises(RuntimeError, match="nowhere does not exist"):
         bpy.ops.lsr1.export_fbx(filepath=str(tmp_path / "nowhere" / "out.fbx"))
+
+
+@pytest.mark.parametrize("ending", ["fbx", "glb", "bvh", "npz"])
+def test_a_preview_range_below_0_is_exported_whole_or_not_at_all(tmp_path: Path, ending: str) -> None:
+    """Blender's own exporters begin at 0."""
+    armature, scene = scene_with_walk(tmp_path), bpy.context.scene
+    scene.use_preview_range = True
+    scene.frame_preview_start, scene.frame_preview_end = -5, COUNT - 6
+    names = {"fbx": "export_fbx", "glb": "export_gltf", "bvh": "export_bvh", "npz": "export_amass"}
+    path, operator = tmp_path / f"out.{ending}", getattr(bpy.ops.lsr1, names[ending])
+    before = unchanged(armature)
+    if ending in ("fbx", "glb"):
+        with pytest.raises(RuntimeError, match="begins at frame -5"):
+            operator(filepath=str(path))
+        assert not path.exists() and unchanged(armature) == before
+        scene.frame_preview_start = 0
+        assert operator(filepath=str(path)) == {"FINISHED"} and path.exists()
+    else:
+        assert operator(filepath=str(path)) == {"FINISHED"}
+    if ending == "npz":
+        assert len(read_motion(path, body=BODY)[0].pose) == COUNT
+    if ending == "bvh":
+        assert f"Frames: {COUNT}\n" in path.read_text()
