@@ -221,7 +221,7 @@ def _exact_range(scene: bpy.types.Scene) -> Iterator[None]:
     frames = scene_frames(scene)
     if frames[0] < 0:
         raise FitError(
-            f"The range begins at frame {frames[0]}, Blender's exporters of FBX and glTF begin at 0: move the "
+            f"The range begins at frame {frames[0]}, Blender's exporters of FBX and glTF at 0: move the "
             "keys, or export BVH or .npz"
         )
     scene.frame_start, scene.frame_end = frames[0], frames[-1]
