@@ -12,7 +12,7 @@ from ..clip_take import TakeInProgress
 from ..clips import check_tracks
 from ..keypoint_store import frame_count
 from ..tracks import used_tracks
-from .common import is_idle, keypoints_there, out_of_edit_modes, redraw, target
+from .common import is_idle, keypoints_free, keypoints_there, out_of_edit_modes, redraw, target
 from .modal import InSlices
 
 # Writing the keys of a long clip takes a while: not more often than after so many times its own.
@@ -108,8 +108,12 @@ class LSR1_OT_fit_clip(InSlices, bpy.types.Operator):
 
     def interrupt(self, context: bpy.types.Context) -> set[str]:
         """Keep what is there, or bring everything back, as the panel says."""
-        if context.scene.lsr1.clip.on_cancel != "KEEP" or self._last is None:
+        is_first = self._last is None and len(self._takes) < 2
+        if context.scene.lsr1.clip.on_cancel != "KEEP" or is_first:
             return super().interrupt(context)
+        if self._last is None:
+            # Of a track that has but begun there is nothing yet.
+            self._takes.pop().discard(context)
         self._accept(context)
         self._said.insert(0, "Stopped early")
         return self.end(context)
@@ -135,7 +139,9 @@ class LSR1_OT_next_bad_frame(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        """With a take in which something is doubtful."""
+        """With a take in which something is doubtful, while nothing runs or is placed at this frame."""
+        if not keypoints_free(cls, context):
+            return False
         take = shown_take(context)
         if take is None:
             cls.poll_message_set("The body's action is no take: press Fit Clip")

@@ -13,6 +13,7 @@ from ..shown_picture import Frame, ShownPicture, shown_picture
 from .common import told
 from .detect import Detecting, can_detect, wanted_frames
 from .over_picture import PASSED_ON, OverPicture
+from .own_scene import or_called_off
 
 _SMALLEST = 8.0  # pixels of the screen: less is a click
 _DRAG = (
@@ -94,6 +95,7 @@ both ways from this frame. Other tracks stay. Esc cancels"""
         context.window_manager.modal_handler_add(self)
         return {"RUNNING_MODAL"}
 
+    @or_called_off
     def modal(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         """The mouse draws; after that the work goes on in slices."""
         drawn = self._drawn

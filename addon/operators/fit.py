@@ -28,6 +28,7 @@ class LSR1_OT_fit_pose(InSlices, bpy.types.Operator):
     bl_idname = "lsr1.fit_pose"
     bl_label = "Fit Pose"
     bl_options = {"REGISTER", "UNDO"}
+    of_one_frame = True
     cancelled = "Fit cancelled: everything is as it was"
 
     _job: SceneFit

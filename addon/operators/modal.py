@@ -6,7 +6,7 @@ import bpy
 
 from ...lsr1_solver import FitError
 from .common import in_scene, over_panel, redraw, sentence
-from .own_scene import InOwnScene
+from .own_scene import InOwnScene, or_called_off
 
 TICK = 0.01  # seconds
 # The view may be turned meanwhile; everything else waits.
@@ -33,6 +33,8 @@ class InSlices(InOwnScene):
     # Seconds of work before Blender's events have their first turn. What is done by then never counts as
     # running: a button that goes grey while the mouse is over it stays so until the mouse has left it.
     patience = 0.0
+    # Whether what it does is about the frame that is shown: it ends where that is left.
+    of_one_frame = False
     # Kinds of editors to draw again beside the 3D views.
     shown_in: tuple[str, ...] = ()
     cancelled = "Cancelled: everything is as it was"
@@ -76,6 +78,9 @@ class InSlices(InOwnScene):
             return self.end(context)
         except FitError as error:
             return self._fail(context, error)
+        except Exception:
+            self.cancel(context)
+            raise
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         """Begin, and go on with every tick."""
@@ -98,9 +103,10 @@ class InSlices(InOwnScene):
         context.scene.lsr1.result.is_running = True
         return {"RUNNING_MODAL"}
 
+    @or_called_off
     def modal(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         """A slice of the work a tick; Esc or the panel's button stops it."""
-        lost = self.scene_lost(context)
+        lost = self.frame_lost(context) if self.of_one_frame else self.scene_lost(context)
         if lost:
             return self._leave(context, lost)
         try:

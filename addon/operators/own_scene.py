@@ -1,20 +1,44 @@
 """What modal operators share that keep to the scene in which they began, whatever a window shows by then."""
 
+from collections.abc import Callable
+from functools import wraps
+from typing import TypeVar
+
 import bpy
 
 from ..known import Known, known
+
+_Own = TypeVar("_Own", bound=bpy.types.Operator)
+_Modal = Callable[[_Own, bpy.types.Context, bpy.types.Event], set[str]]
+
+
+def or_called_off(modal: _Modal[_Own]) -> _Modal[_Own]:
+    """An operator's ``modal`` that calls it off where it fails in a way that nobody expects: Blender drops
+    it then, and tells it nothing.
+    """
+
+    @wraps(modal)
+    def guarded(self: _Own, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        try:
+            return modal(self, context, event)
+        except Exception:
+            self.cancel(context)
+            raise
+
+    return guarded
 
 
 class InOwnScene:
     """What a modal operator inherits beside Blender's own class; it begins with ``begin_here``."""
 
     _scene: Known[bpy.types.Scene]
+    _began_at: float
     # Every workspace has a status bar of its own: those that it has written to.
     _written: tuple[Known[bpy.types.WorkSpace], ...] = ()
 
     def begin_here(self, context: bpy.types.Context) -> None:
-        """The context's scene is the operator's."""
-        self._scene = known(context.scene)
+        """The context's scene is the operator's, at its frame."""
+        self._scene, self._began_at = known(context.scene), context.scene.frame_current_final
 
     def own_scene(self) -> bpy.types.Scene | None:
         """The scene in which it began; None where that was deleted."""
@@ -26,6 +50,11 @@ class InOwnScene:
         if own == context.scene:
             return ""
         return f"its scene was {'deleted' if own is None else 'left'}"
+
+    def frame_lost(self, context: bpy.types.Context) -> str:
+        """As ``scene_lost``, and whether the scene is at another frame."""
+        left = context.scene.frame_current_final != self._began_at
+        return self.scene_lost(context) or ("its frame was left" if left else "")
 
     def set_status(self, context: bpy.types.Context, words: str) -> None:
         """Write into the status bar that is shown now."""

@@ -14,6 +14,7 @@ from ..live import LiveFit, LiveMark
 from ..overlay_data import Frame
 from .common import in_scene, over_panel, redraw, sentence, target
 from .over_picture import PASSED_ON, OverPicture, in_camera_view
+from .own_scene import or_called_off
 
 # Without imported points: COCO's, with head, neck, hips and feet.
 NEW_LAYOUT = "HALPE_26"
@@ -75,6 +76,7 @@ Esc brings everything back"""
         self._say(context)
         return {"RUNNING_MODAL"}
 
+    @or_called_off
     def modal(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         """Every event: the mouse, a key, or a tick for Live."""
         lost = self.lost(context)

@@ -24,6 +24,7 @@ from .common import (
     told,
 )
 from .over_picture import PASSED_ON, OverPicture, in_camera_view
+from .own_scene import or_called_off
 
 _NEAR = 16.0  # pixels of the screen within which a click takes hold of a joint
 _STEP = 0.02  # metres of the body that a turn of the wheel moves the joint
@@ -75,10 +76,12 @@ Enter keeps, Esc brings everything back"""
             return {"RUNNING_MODAL"}
         return {"CANCELLED"}
 
+    @or_called_off
     def modal(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         """Every event: the mouse, the wheel or a key."""
         armature = self._body.among(context.scene.objects)
-        lost = self.lost(context) or ("" if armature else f"{self._body.name} is no longer in the scene")
+        gone = "" if armature else f"{self._body.name} is no longer in the scene"
+        lost = self.lost(context) or self.frame_lost(context) or gone
         if armature is None or lost:
             return self.leave(context, lost)
         if not context.scene.lsr1.result.is_running:

@@ -22,6 +22,7 @@ class LSR1_OT_refit(InSlices, bpy.types.Operator):
     bl_idname = "lsr1.refit"
     bl_label = "Re-fit"
     bl_options = {"REGISTER", "UNDO"}
+    of_one_frame = True
     shown_in = SHOW_TIME
     cancelled = "Re-fit cancelled: everything is as it was"
 

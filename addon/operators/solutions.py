@@ -21,6 +21,7 @@ from .modal import InSlices
 class _Chooses(InSlices):
     """A search, where what is kept does not answer it already, and the next of the poses on the bones."""
 
+    of_one_frame = True
     shown_in = SHOW_TIME
     patience = 1.0
     cancelled = "Search cancelled: everything is as it was"

@@ -14,6 +14,7 @@ import pytest
 from tests.shared import REPOSITORY
 
 PACKAGE = "lsr1_body_fit"
+SCALE = 0.4  # pixels of a view for one of the camera's picture
 
 
 def addon_package() -> ModuleType:
@@ -40,3 +41,15 @@ def registered() -> Iterator[ModuleType]:
 @pytest.fixture(autouse=True)
 def empty_file(registered: ModuleType) -> None:
     bpy.ops.wm.read_factory_settings(use_empty=True)
+
+
+@pytest.fixture
+def camera_view(registered: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The camera's picture at the top left of every view, which has no camera view of its own here."""
+    overlay_data = importlib.import_module(f"{PACKAGE}.addon.overlay_data")
+
+    def frame(_: object, region: bpy.types.Region, *__: object) -> object:
+        return overlay_data.Frame(0.0, float(region.height), SCALE, SCALE)
+
+    over_picture = importlib.import_module(f"{PACKAGE}.addon.operators.over_picture")
+    monkeypatch.setattr(over_picture, "camera_frame", frame)

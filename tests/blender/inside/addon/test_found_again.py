@@ -8,6 +8,7 @@ import bpy
 import numpy as np
 import pytest
 from lsr1_body_fit.addon import body as bodies
+from lsr1_body_fit.addon import interrupted
 from lsr1_body_fit.addon.live import LiveFit
 from lsr1_body_fit.addon.operators.clip import LSR1_OT_fit_clip
 from lsr1_body_fit.addon.operators.fit import LSR1_OT_fit_pose
@@ -152,6 +153,12 @@ def test_a_copy_without_one_of_its_two_is_given_up(which: int, ticks: int) -> No
     assert (stays.animation_data.action if stays.animation_data else None) == before
 
 
+@pytest.fixture
+def waits_for_events(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blender doesn't know of a run whose ticks come from a test."""
+    monkeypatch.setattr(interrupted, "something_runs", lambda: True)
+
+
 def undone_in_the_middle(run: Ticking) -> str:
     """Somebody else's script notes an undo step while it runs, and goes back to it."""
     run.tick()
@@ -163,6 +170,7 @@ def undone_in_the_middle(run: Ticking) -> str:
     return run.to_its_end()
 
 
+@pytest.mark.usefixtures("waits_for_events")
 @pytest.mark.parametrize(("operator", "options"), OF_A_BODY)
 def test_a_run_outlasts_an_undo_to_its_middle(operator: type[InSlices], options: dict[str, object]) -> None:
     fitted_still()
@@ -171,6 +179,7 @@ def test_a_run_outlasts_an_undo_to_its_middle(operator: type[InSlices], options:
     assert not bpy.context.scene.lsr1.result.is_running
 
 
+@pytest.mark.usefixtures("waits_for_events")
 @pytest.mark.parametrize("operator", [LSR1_OT_fit_clip, LSR1_OT_fit_pose])
 def test_a_fit_outlasts_an_undo_to_its_middle(operator: type[InSlices]) -> None:
     walking_body()
@@ -181,6 +190,7 @@ def test_a_fit_outlasts_an_undo_to_its_middle(operator: type[InSlices]) -> None:
     assert actions == ({"Mine", "walk 1"} if operator is LSR1_OT_fit_clip else {"Mine"})
 
 
+@pytest.mark.usefixtures("waits_for_events")
 def test_a_copy_outlasts_an_undo_to_its_middle() -> None:
     copied()
     bpy.ops.ed.undo_push(message="before")

@@ -5,25 +5,18 @@ import numpy as np
 import pytest
 from lsr1_body_fit.addon import body as bodies
 from lsr1_body_fit.addon import keypoint_store
-from lsr1_body_fit.addon.operators import over_picture
 from lsr1_body_fit.addon.operators.place import LSR1_OT_place_keypoints
-from lsr1_body_fit.addon.overlay_data import Frame
 from lsr1_body_fit.lsr1_solver import FitError
 
 from tests.blender.inside.addon.keyed import insert_keyframes
 from tests.blender.inside.addon.test_clip import clips_pose, key_frames
 from tests.blender.inside.addon.test_operators import channels, scene_of_walk
-from tests.blender.inside.addon.test_over_picture import SCALE, Tool
+from tests.blender.inside.addon.test_over_picture import Tool
 
 ELBOW, WRIST, FAR = 3, 4, (300.0, 400.0)
 
 
-@pytest.fixture(autouse=True)
-def camera_view(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A view without a window has no camera view of its own."""
-    monkeypatch.setattr(
-        over_picture, "camera_frame", lambda _, region, *__: Frame(0.0, float(region.height), SCALE, SCALE)
-    )
+pytestmark = pytest.mark.usefixtures("camera_view")
 
 
 def live_scene(*, fitted: bool = True) -> bpy.types.Object:
@@ -163,7 +156,7 @@ def test_a_pose_that_cannot_be_kept_goes_back_and_the_points_stay() -> None:
     placed = points()
 
     def refuse(*_: object) -> None:
-        raise FitError("of another file")
+        raise FitError("Of another file")
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(bodies, "check_bones_free", refuse)

@@ -10,18 +10,17 @@ import numpy as np
 import pytest
 from lsr1_body_fit.addon import keypoint_store
 from lsr1_body_fit.addon.footage import render_size, scene_view
-from lsr1_body_fit.addon.operators import over_picture
 from lsr1_body_fit.addon.operators.over_picture import OverPicture
 from lsr1_body_fit.addon.operators.place import LSR1_OT_place_keypoints
 from lsr1_body_fit.addon.operators.reach import LSR1_OT_reach
-from lsr1_body_fit.addon.overlay_data import Frame
 from lsr1_body_fit.addon.reprojection import joints_seen
 from lsr1_body_fit.lsr1_solver import SMPL_JOINT_NAMES
 
+from tests.blender.inside.addon.conftest import SCALE
 from tests.blender.inside.addon.test_deleted import delete_scene
 from tests.blender.inside.addon.test_operators import channels, scene_of_walk
 
-SCALE = 0.4  # pixels of the view for one of the picture
+pytestmark = pytest.mark.usefixtures("camera_view")
 
 
 class InView:
@@ -79,16 +78,6 @@ class Tool:
     def called_off(self) -> None:
         """What Blender does where the window closes, or a file is loaded."""
         self._run.cancel(self._context)
-
-
-@pytest.fixture(autouse=True)
-def camera_view(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A view without a window has no camera view of its own."""
-
-    def frame(_: object, region: bpy.types.Region, *__: object) -> Frame:
-        return Frame(0.0, float(region.height), SCALE, SCALE)
-
-    monkeypatch.setattr(over_picture, "camera_frame", frame)
 
 
 def leave_scene(scene: bpy.types.Scene) -> bpy.types.Scene:
