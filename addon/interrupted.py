@@ -47,7 +47,8 @@ def register() -> None:
 
 
 def unregister() -> None:
-    """Stop listening."""
+    """Stop listening. Blender drops what runs then, and tells it nothing."""
+    _call_all_off()
     bpy.app.handlers.redo_post.remove(_nothing_runs_by_now)
     bpy.app.handlers.undo_post.remove(_nothing_runs_by_now)
     bpy.app.handlers.load_post.remove(_nothing_runs)

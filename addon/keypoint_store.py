@@ -14,6 +14,8 @@ from .timing import nearest_row, row_frames
 _XY, _CONFIDENCE = "xy", "confidence"
 # Points that were placed, moved, weighted or taken away by hand, which no detection changes.
 BY_HAND = "by_hand"
+_HELD = (_XY, _CONFIDENCE, BY_HAND)
+_SAID = ("layout", "names", "active", "start_frame", "offset")
 
 
 def store(
@@ -160,3 +162,22 @@ def reach(scene: bpy.types.Scene) -> tuple[float, float]:
     seen = np.array(held[_CONFIDENCE]) > 0
     xy = np.array(held[_XY]).reshape(-1, 2)[seen]
     return (float(xy[:, 0].max()), float(xy[:, 1].max())) if len(xy) else (0.0, 0.0)
+
+
+def held_points(scene: bpy.types.Scene) -> dict[str, object]:
+    """The keypoints as plain values, for ``put_back``."""
+    held = scene.lsr1.keypoints
+    arrays = {name: np.array(held[name]) for name in _HELD if name in held}
+    return {**arrays, **{name: getattr(held, name) for name in _SAID}, "size": tuple(held.size)}
+
+
+def put_back(scene: bpy.types.Scene, numbers: dict[str, object]) -> None:
+    """The keypoints as ``held_points`` found them."""
+    held = scene.lsr1.keypoints
+    for name in _HELD:
+        if name in numbers:
+            held[name] = numbers[name]
+        elif name in held:
+            del held[name]
+    for name in (*_SAID, "size"):
+        setattr(held, name, numbers[name])

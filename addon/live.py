@@ -110,8 +110,11 @@ class LiveFit:
 
     def accept(self, context: bpy.types.Context) -> str:
         """Keep the pose, where it is still Live's that is shown: a fit in between has kept its own."""
+        if self._shown is None or not context.scene.lsr1.result.is_preview:
+            return ""
         armature = self._armature.among(context.scene.objects)
-        if armature is None or self._shown is None or not context.scene.lsr1.result.is_preview:
+        if armature is None:
+            self.cancel(context)
             return ""
         words = accept(context, self._shown.job, self._shown.state)
         renew_depths(context, armature)

@@ -9,7 +9,17 @@ import numpy as np
 
 from ...lsr1_solver import FORMATS, FitError, keypoints_2d
 from ..footage import render_size
-from ..keypoint_store import has_keypoints, layout, points_at, row_at, set_point, store, swap_sides
+from ..keypoint_store import (
+    has_keypoints,
+    held_points,
+    layout,
+    points_at,
+    put_back,
+    row_at,
+    set_point,
+    store,
+    swap_sides,
+)
 from ..live import LiveFit, LiveMark
 from ..overlay_data import Frame
 from .common import in_scene, over_panel, redraw, sentence, target
@@ -50,6 +60,8 @@ Esc brings everything back"""
     bl_label = "Place Keypoints"
     bl_options = {"REGISTER", "UNDO"}
 
+    _timer: bpy.types.Timer | None = None
+
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         """In a 3D view, with a camera."""
@@ -57,7 +69,7 @@ Esc brings everything back"""
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         """Look through the camera and wait for clicks."""
-        self._before = _numbers(context.scene)
+        self._before = held_points(context.scene)
         if not has_keypoints(context.scene):
             _store_empty(context.scene)
         elif row_at(context.scene, context.scene.frame_current_final) is None:
@@ -118,7 +130,7 @@ Esc brings everything back"""
             with in_scene(context, own):
                 self._live.cancel(context)
         if own is not None:
-            _restore(own, self._before)
+            put_back(own, self._before)
         self._stop(context)
 
     def _end(self, context: bpy.types.Context) -> set[str]:
@@ -136,7 +148,9 @@ Esc brings everything back"""
         own = self.own_scene()
         if own is not None:
             own.lsr1.result.is_placing = False
-        context.window_manager.event_timer_remove(self._timer)
+        if self._timer is not None:
+            context.window_manager.event_timer_remove(self._timer)
+            self._timer = None
         self.fall_silent(context)
 
     def _frame(self, context: bpy.types.Context) -> Frame | None:
@@ -229,13 +243,13 @@ Esc brings everything back"""
         if self._steps:
             step = self._steps.pop()
             self._next = step.next
-            _restore(context.scene, step.points)
+            put_back(context.scene, step.points)
             if self._live is not None and step.live is self._live and step.body is not None:
                 self._live.go_back(step.body)
 
     def _remember(self, context: bpy.types.Context) -> None:
         body = self._live.mark(context) if self._live is not None else None
-        self._steps.append(_Step(_numbers(context.scene), self._next, self._live, body))
+        self._steps.append(_Step(held_points(context.scene), self._next, self._live, body))
 
     def _first_missing(self, context: bpy.types.Context, place: int) -> int | None:
         """The first joint from a place of the order on that has no point, or None."""
@@ -277,25 +291,3 @@ def _store_empty(scene: bpy.types.Scene) -> None:
     store(scene, empty, render_size(scene))
     # Of a clip they are the points of this frame.
     scene.lsr1.keypoints.start_frame, scene.lsr1.keypoints.offset = scene.frame_current, 0
-
-
-_HELD = ("xy", "confidence", "by_hand")
-_WORDS = ("layout", "names", "active", "start_frame", "offset")
-
-
-def _numbers(scene: bpy.types.Scene) -> dict[str, object]:
-    """The keypoints as plain values."""
-    held = scene.lsr1.keypoints
-    arrays = {name: np.array(held[name]) for name in _HELD if name in held}
-    return {**arrays, **{name: getattr(held, name) for name in _WORDS}, "size": tuple(held.size)}
-
-
-def _restore(scene: bpy.types.Scene, numbers: dict[str, object]) -> None:
-    held = scene.lsr1.keypoints
-    for name in _HELD:
-        if name in numbers:
-            held[name] = numbers[name]
-        elif name in held:
-            del held[name]
-    for name in (*_WORDS, "size"):
-        setattr(held, name, numbers[name])

@@ -2,6 +2,8 @@
 their frame was left. Nothing says that they still run; what they made is gone, or kept where that is asked.
 """
 
+from types import ModuleType
+
 import bpy
 import numpy as np
 import pytest
@@ -137,6 +139,17 @@ def test_an_undo_step_noted_while_something_ran_says_nothing_runs() -> None:
     assert nothing_is_said(bpy.context.scene)
     bpy.ops.ed.redo()
     assert nothing_is_said(bpy.context.scene)
+
+
+def test_switched_off_while_something_runs_nothing_runs_when_it_is_on_again(registered: ModuleType) -> None:
+    """Blender drops its operators then, and tells them nothing; preferences have a window of their own."""
+    scene_of_walk(12)
+    other = bpy.context.scene.copy()
+    for scene in bpy.data.scenes:
+        scene.lsr1.result.is_running = scene.lsr1.result.is_placing = True
+    registered.unregister()
+    registered.register()
+    assert nothing_is_said(bpy.context.scene) and nothing_is_said(other)
 
 
 def nothing_is_said(scene: bpy.types.Scene) -> bool:

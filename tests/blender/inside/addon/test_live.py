@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from lsr1_body_fit.addon import body as bodies
 from lsr1_body_fit.addon import keypoint_store
+from lsr1_body_fit.addon.live import LiveFit
 from lsr1_body_fit.addon.operators.place import LSR1_OT_place_keypoints
 from lsr1_body_fit.lsr1_solver import FitError
 
@@ -163,3 +164,27 @@ def test_a_pose_that_cannot_be_kept_goes_back_and_the_points_stay() -> None:
         assert tool.event("RET") == "FINISHED" and tool.said == ["Of another file"]
     assert np.allclose(channels(armature), before, atol=1e-6) and np.array_equal(points(), placed)
     assert not bpy.context.scene.lsr1.result.is_preview
+
+
+@pytest.mark.parametrize("key", ["RET", "ESC"])
+def test_without_the_body_there_is_no_preview_any_more(key: str) -> None:
+    """Else the joints of no other body would follow its shape."""
+    armature = live_scene()
+    tool = Tool(LSR1_OT_place_keypoints)
+    tool.drag(points()[WRIST], FAR)
+    result = bpy.context.scene.lsr1.result
+    assert result.is_preview
+    bpy.data.objects.remove(armature)
+    tool.event(key)
+    assert not result.is_preview and not result.is_placing
+
+
+def test_a_fault_at_the_end_calls_off_and_stops_the_timer_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    armature = live_scene()
+    before, tool, stopped = everything(armature), Tool(LSR1_OT_place_keypoints), []
+    tool.drag(points()[WRIST], FAR)
+    monkeypatch.setattr(tool.context.window_manager, "event_timer_remove", stopped.append)
+    monkeypatch.setattr(LiveFit, "accept", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        tool.event("RET")
+    assert everything(armature) == before and len(stopped) == 1

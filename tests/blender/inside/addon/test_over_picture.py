@@ -31,7 +31,7 @@ class InView:
         self.space_data = SimpleNamespace(region_3d=SimpleNamespace())
         self.window_manager = SimpleNamespace(
             windows=bpy.context.window_manager.windows,
-            event_timer_add=lambda *_, **__: None,
+            event_timer_add=lambda *_, **__: object(),
             event_timer_remove=lambda _: None,
             modal_handler_add=lambda _: None,
         )
@@ -52,10 +52,10 @@ class Tool:
         # Blender alone makes operators: here is all of one but for Blender's part.
         parts = {name: part for name, part in vars(operator).items() if not name.startswith("__")}
         self._run = type(operator.__name__, (OverPicture,), {**parts, "report": report})()
-        self._context = InView()
-        self.area = self._context.area
-        self._view = next(region for region in self._context.area.regions if region.type == "WINDOW")
-        answer = self._run.invoke(self._context, None)
+        self.context = InView()
+        self.area = self.context.area
+        self._view = next(region for region in self.context.area.regions if region.type == "WINDOW")
+        answer = self._run.invoke(self.context, None)
         assert answer == {"RUNNING_MODAL"}, self.said
 
     def event(
@@ -64,7 +64,7 @@ class Tool:
         """Something happens with the mouse over a pixel of the picture. Returns what the tool answers."""
         x, y = self._view.x + SCALE * xy[0], self._view.y + self._view.height - SCALE * xy[1]
         event = SimpleNamespace(type=kind, value=value, mouse_x=x, mouse_y=y, ctrl=ctrl)
-        (answer,) = self._run.modal(self._context, event)
+        (answer,) = self._run.modal(self.context, event)
         return answer
 
     def drag(self, start: tuple[float, float], end: tuple[float, float]) -> None:
@@ -77,7 +77,7 @@ class Tool:
 
     def called_off(self) -> None:
         """What Blender does where the window closes, or a file is loaded."""
-        self._run.cancel(self._context)
+        self._run.cancel(self.context)
 
 
 def leave_scene(scene: bpy.types.Scene) -> bpy.types.Scene:
