@@ -118,7 +118,7 @@ def begun(scene: bpy.types.Scene, armature: bpy.types.Object, search: Search) ->
     flipped = search.flipped & ~locked.any(axis=1)
     if not flipped.any():
         names = [SMPL_JOINT_NAMES[turned[j]] for j in np.flatnonzero(locked[search.flipped].any(axis=0))]
-        raise FitError(f"{_plain(', '.join(names))} can't turn here: unlock, or choose other frames")
+        raise FitError(f"The {_plain(', '.join(names))} can't turn here: unlock, or choose other frames")
     edited = job.edited.copy()
     edited[np.ix_(flipped, turned)] = False
     parts = {*LIMBS[search.limb], *(SMPL_JOINT_NAMES[j] for j in turned)}

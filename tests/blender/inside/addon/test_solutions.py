@@ -237,7 +237,7 @@ def test_locked_frames_are_not_flipped_and_locked_limbs_are_refused() -> None:
     assert not moved["left_hand"].any() and not moved["left_elbow"][5:7].any()
     assert moved["left_elbow"][[3, 4, 7, 8, 9, 10]].all()
     refine.first, refine.last = 6, 7
-    says(bpy.ops.lsr1.flip_limb, "Left elbow can't turn here: unlock", limb="left_arm")
+    says(bpy.ops.lsr1.flip_limb, "The left elbow can't turn here: unlock", limb="left_arm")
     assert values_at(armature, frames).keys() == after.keys()
 
 
