@@ -36,7 +36,6 @@ from .operators import tracks as track_buttons
 CLASSES = (
     refine_properties.LSR1_PG_lock,
     refine_properties.LSR1_PG_pin,
-    refine_properties.LSR1_PG_solution,
     refine_properties.LSR1_PG_solutions,
     refine_properties.LSR1_PG_refine,
     properties.LSR1_PG_body,
@@ -120,7 +119,7 @@ def register() -> None:
     for cls in CLASSES:
         bpy.utils.register_class(cls)
     for owner, name, group in POINTERS:
-        setattr(owner, name, bpy.props.PointerProperty(type=group))
+        setattr(owner, name, bpy.props.PointerProperty(type=group, override={"LIBRARY_OVERRIDABLE"}))
     shape_follower.register()
     unkeyed_pose.register()
     interrupted.register()

@@ -71,9 +71,9 @@ def lock(armature: bpy.types.Object, parts: Collection[str], first: float, last:
         low, high = first, last
         for index in reversed(range(len(locks))):
             held = locks[index]
-            if held.name == part and held.first <= high + 1 and held.last >= low - 1:
+            if _holds(held) and held.name == part and held.first <= high + 1 and held.last >= low - 1:
                 low, high = min(low, held.first), max(high, held.last)
-                locks.remove(index)
+                _remove(locks, index)
         item = locks.add()
         item.name, item.first, item.last = part, low, high
 
@@ -84,12 +84,29 @@ def unlock(armature: bpy.types.Object, parts: Collection[str], first: float, las
     found = _reaching(locks, parts, first, last)
     for index in reversed(found):
         name, low, high = locks[index].name, locks[index].first, locks[index].last
-        locks.remove(index)
+        _remove(locks, index)
         for begin, end in ((low, first - 1), (last + 1, high)):
             if begin <= end:
                 item = locks.add()
                 item.name, item.first, item.last = name, begin, end
     return len(found)
+
+
+def holding(items: bpy.types.bpy_prop_collection) -> list[bpy.types.PropertyGroup]:
+    """The locks or pins that there are; some of an override may have been taken away."""
+    return [held for held in items if _holds(held)]
+
+
+def _holds(held: bpy.types.PropertyGroup) -> bool:
+    return held.first <= held.last
+
+
+def _remove(items: bpy.types.bpy_prop_collection, index: int) -> None:
+    """Take away a lock or a pin. One that an override has from its file can't go: it then holds nowhere."""
+    try:
+        items.remove(index)
+    except TypeError:
+        items[index].first, items[index].last = 1.0, 0.0
 
 
 def _reaching(
@@ -99,14 +116,17 @@ def _reaching(
     return [
         index
         for index, held in enumerate(items)
-        if held.name in names and held.first <= last + _SAME_FRAME and held.last >= first - _SAME_FRAME
+        if _holds(held)
+        and held.name in names
+        and held.first <= last + _SAME_FRAME
+        and held.last >= first - _SAME_FRAME
     ]
 
 
 def locked_parts(armature: bpy.types.Object, frames: np.ndarray) -> np.ndarray:
     """Which of PARTS are locked at scene frames [B]. -> [B, 26]."""
     locked = np.zeros((len(frames), len(PARTS)), dtype=bool)
-    for held in armature.lsr1_body.locks:
+    for held in holding(armature.lsr1_body.locks):
         locked[rows_between(frames, held.first, held.last), PARTS.index(held.name)] = True
     return locked
 
@@ -156,7 +176,7 @@ def unpin(armature: bpy.types.Object, joints: Collection[str], first: float, las
     pins = armature.lsr1_body.pins
     found = _reaching(pins, joints, first, last)
     for index in reversed(found):
-        pins.remove(index)
+        _remove(pins, index)
     return len(found)
 
 
@@ -171,7 +191,7 @@ def pins_at(
     scale = rig_of(armature).scale
     camera = np.broadcast_to(np.array(to_world, dtype=float), (len(frames), 4, 4)).copy()
     camera[:, :3, :3] /= np.linalg.norm(camera[:, :3, :3], axis=1, keepdims=True)
-    for held in armature.lsr1_body.pins:
+    for held in holding(armature.lsr1_body.pins):
         rows = np.flatnonzero(rows_between(frames, held.first, held.last))
         if not len(rows):
             continue

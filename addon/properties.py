@@ -19,7 +19,14 @@ from bpy.props import (
 from ..lsr1_solver import FORMATS, MINIMIZERS, SMPL_JOINT_NAMES
 from .body_files import SHAPE_COUNT
 from .clip_properties import LSR1_PG_clip
-from .refine_properties import LSR1_PG_lock, LSR1_PG_pin, LSR1_PG_refine, LSR1_PG_solutions
+from .refine_properties import (
+    GROWS,
+    OVERRIDABLE,
+    LSR1_PG_lock,
+    LSR1_PG_pin,
+    LSR1_PG_refine,
+    LSR1_PG_solutions,
+)
 from .rig_mapping import guess_mapping
 from .timing import KEYS_AT_ITEMS
 
@@ -49,25 +56,34 @@ DETECT_ITEMS = [
 class LSR1_PG_body(bpy.types.PropertyGroup):
     """Of an armature: which body it is."""
 
-    is_ours: BoolProperty(options={"HIDDEN"})
+    is_ours: BoolProperty(options={"HIDDEN"}, override=OVERRIDABLE)
     model_file: StringProperty(
         name="Body File",
         description="The SMPL file of this body; empty: the open body that comes with the add-on",
         subtype="FILE_PATH",
+        override=OVERRIDABLE,
     )
     # The shape for which the rest bones stand.
-    betas: FloatVectorProperty(size=SHAPE_COUNT, options={"HIDDEN"})
+    betas: FloatVectorProperty(size=SHAPE_COUNT, options={"HIDDEN"}, override=OVERRIDABLE)
     # What stands still. Keyed by Fit Clip, changed by the animator, held by Solve Again.
-    left_heel: BoolProperty(name="Left Heel", description="The left heel stands still here")
-    left_big_toe: BoolProperty(name="Left Toes", description="The left toes stand still here")
-    right_heel: BoolProperty(name="Right Heel", description="The right heel stands still here")
-    right_big_toe: BoolProperty(name="Right Toes", description="The right toes stand still here")
+    left_heel: BoolProperty(
+        name="Left Heel", description="The left heel stands still here", override=OVERRIDABLE
+    )
+    left_big_toe: BoolProperty(
+        name="Left Toes", description="The left toes stand still here", override=OVERRIDABLE
+    )
+    right_heel: BoolProperty(
+        name="Right Heel", description="The right heel stands still here", override=OVERRIDABLE
+    )
+    right_big_toe: BoolProperty(
+        name="Right Toes", description="The right toes stand still here", override=OVERRIDABLE
+    )
     # One standard deviation of each joint's depth about the pelvis', metres; see ``depths``.
-    has_depths: BoolProperty(options={"HIDDEN"})
-    depths: FloatVectorProperty(size=len(SMPL_JOINT_NAMES), options={"HIDDEN"})
-    depths_frame: FloatProperty(options={"HIDDEN"})
-    locks: CollectionProperty(type=LSR1_PG_lock)
-    pins: CollectionProperty(type=LSR1_PG_pin)
+    has_depths: BoolProperty(options={"HIDDEN"}, override=OVERRIDABLE)
+    depths: FloatVectorProperty(size=len(SMPL_JOINT_NAMES), options={"HIDDEN"}, override=OVERRIDABLE)
+    depths_frame: FloatProperty(options={"HIDDEN"}, override=OVERRIDABLE)
+    locks: CollectionProperty(type=LSR1_PG_lock, override=GROWS)
+    pins: CollectionProperty(type=LSR1_PG_pin, override=GROWS)
     solutions: PointerProperty(type=LSR1_PG_solutions)
 
 
@@ -168,20 +184,32 @@ class LSR1_PG_result(bpy.types.PropertyGroup):
 class LSR1_PG_joint_bone(bpy.types.PropertyGroup):
     """Of another rig: a joint, by its name, and the bone that stands for it."""
 
-    bone: StringProperty(name="Bone", description="The bone that moves as this joint does; empty: none")
+    bone: StringProperty(
+        name="Bone", description="The bone that moves as this joint does; empty: none", override=OVERRIDABLE
+    )
 
 
 class LSR1_PG_copy(bpy.types.PropertyGroup):
     """Of another rig: what the copy of a body's motion to it needs to know."""
 
-    kind: StringProperty()
-    joints: CollectionProperty(type=LSR1_PG_joint_bone)
-    active: IntProperty()
-    first: IntProperty(name="First Frame", description="The first scene frame that is copied", default=1)
-    last: IntProperty(name="Last Frame", description="The last scene frame that is copied", default=250)
+    kind: StringProperty(override=OVERRIDABLE)
+    joints: CollectionProperty(type=LSR1_PG_joint_bone, override=GROWS)
+    active: IntProperty(override=OVERRIDABLE)
+    first: IntProperty(
+        name="First Frame",
+        description="The first scene frame that is copied",
+        default=1,
+        override=OVERRIDABLE,
+    )
+    last: IntProperty(
+        name="Last Frame",
+        description="The last scene frame that is copied",
+        default=250,
+        override=OVERRIDABLE,
+    )
     # While it follows live: the hidden armature that it copies, and how its switches were before.
-    helper: PointerProperty(type=bpy.types.Object)
-    before: StringProperty()
+    helper: PointerProperty(type=bpy.types.Object, override=OVERRIDABLE)
+    before: StringProperty(override=OVERRIDABLE)
 
 
 class LSR1_PG_detection(bpy.types.PropertyGroup):

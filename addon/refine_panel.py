@@ -5,7 +5,7 @@ import bpy
 
 from ..lsr1_solver.refine import LIMBS
 from .depths import depths_at, worst_limbs
-from .holding import parts_in_words
+from .holding import holding, parts_in_words
 from .operators.common import target
 from .overlay_data import DEPTH_BANDS, depth_band
 from .refine_properties import LIMB_ITEMS
@@ -112,7 +112,7 @@ def _draw_depths(layout: bpy.types.UILayout, context: bpy.types.Context, body: b
 def _draw_held(layout: bpy.types.UILayout, items: bpy.types.bpy_prop_collection, icon: str) -> None:
     """A line for every span of frames, with the parts that are held there."""
     spans: dict[tuple[float, float], list[str]] = {}
-    for item in items:
+    for item in holding(items):
         spans.setdefault((item.first, item.last), []).append(item.name)
     column = layout.column(align=True)
     for (first, last), names in sorted(spans.items())[:_LISTED]:

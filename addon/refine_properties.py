@@ -1,10 +1,11 @@
 """What the scene remembers about refining a fit by hand, and a body about its locks and pins."""
 # ruff: noqa: N801 - Blender reads the kind of a class from its name
 
+from typing import NamedTuple
+
 import bpy
 from bpy.props import (
     BoolProperty,
-    CollectionProperty,
     EnumProperty,
     FloatProperty,
     FloatVectorProperty,
@@ -13,6 +14,10 @@ from bpy.props import (
     StringProperty,
 )
 
+# What a body of another file may have otherwise here: without it Blender lets nothing be added, and forgets.
+OVERRIDABLE, GROWS = {"LIBRARY_OVERRIDABLE"}, {"LIBRARY_OVERRIDABLE", "USE_INSERTION"}
+# Custom properties of poses to choose from.
+WORDS, ENERGIES = "words", "energies"
 SPAN_ITEMS = [
     ("FRAME", "This Frame", "The current frame alone"),
     ("AROUND", "Around This Frame", "The frames around the current one, the less the farther away they are"),
@@ -40,20 +45,27 @@ PIN_ITEMS = [
 class LSR1_PG_lock(bpy.types.PropertyGroup):
     """Of a body: a part that fits leave as it is; its name is the part's."""
 
-    first: FloatProperty(name="First", description="The first scene frame of the lock")
-    last: FloatProperty(name="Last", description="The last scene frame of the lock")
+    first: FloatProperty(name="First", description="The first scene frame of the lock", override=OVERRIDABLE)
+    last: FloatProperty(name="Last", description="The last scene frame of the lock", override=OVERRIDABLE)
 
 
 class LSR1_PG_pin(bpy.types.PropertyGroup):
     """Of a body: a joint that is drawn to a place; its name is the joint's."""
 
-    first: FloatProperty(name="First", description="The first scene frame of the pin")
-    last: FloatProperty(name="Last", description="The last scene frame of the pin")
+    first: FloatProperty(name="First", description="The first scene frame of the pin", override=OVERRIDABLE)
+    last: FloatProperty(name="Last", description="The last scene frame of the pin", override=OVERRIDABLE)
     thing: PointerProperty(
-        name="Object", description="The joint follows this object's origin", type=bpy.types.Object
+        name="Object",
+        description="The joint follows this object's origin",
+        type=bpy.types.Object,
+        override=OVERRIDABLE,
     )
     place: FloatVectorProperty(
-        name="Place", description="Where the joint shall be in the world", subtype="XYZ", unit="LENGTH"
+        name="Place",
+        description="Where the joint shall be in the world",
+        subtype="XYZ",
+        unit="LENGTH",
+        override=OVERRIDABLE,
     )
     sigma: FloatProperty(
         name="Within",
@@ -63,26 +75,36 @@ class LSR1_PG_pin(bpy.types.PropertyGroup):
         soft_max=0.1,
         precision=4,
         unit="LENGTH",
+        override=OVERRIDABLE,
     )
 
 
-class LSR1_PG_solution(bpy.types.PropertyGroup):
-    """One of the poses to choose from; its name says where it comes from."""
+class Found(NamedTuple):
+    """One of the poses to choose from: where it comes from, and its energy."""
 
-    energy: FloatProperty()
+    name: str
+    energy: float
 
 
 class LSR1_PG_solutions(bpy.types.PropertyGroup):
-    """Of a body: poses to choose from. The numbers are in custom properties: see ``solution_store``."""
+    """Of a body: poses to choose from. The numbers are in custom properties: see ``solution_store``.
+
+    All are of one file: an override has its own until it is saved, and then the other file's again.
+    """
 
     # The limb whose flips they are; empty: all solutions of a frame.
     limb: StringProperty()
     # What they depend on: keypoints, camera, locks and settings.
     key: StringProperty()
-    found: CollectionProperty(type=LSR1_PG_solution)
     # Which one the bones show, and which one was there before the search.
     shown: IntProperty()
     first: IntProperty()
+
+    @property
+    def found(self) -> list[Found]:
+        """The poses, in the order of the clicks."""
+        words, energies = self.get(WORDS, ""), self.get(ENERGIES, ())
+        return [Found(*own) for own in zip(words.split("\n"), energies, strict=True)] if words else []
 
 
 class LSR1_PG_refine(bpy.types.PropertyGroup):

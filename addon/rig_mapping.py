@@ -19,9 +19,8 @@ def guess_mapping(target: bpy.types.Object) -> None:
     """Fill a rig's list of joints and bones from its bones' names; what was in it goes."""
     held = target.lsr1_copy
     held.kind, found = guess_bones(target.data.bones.keys())
-    held.joints.clear()
     for joint in SMPL_JOINT_NAMES:
-        row = held.joints.add()
+        row = held.joints.get(joint) or held.joints.add()
         row.name, row.bone = joint, found.get(joint, "")
 
 

@@ -23,6 +23,7 @@ from ..lsr1_solver.rotation import (
 )
 from .bone_motion import BoneMotion, read_bones
 from .curve_keys import SAME_FRAME
+from .refine_properties import ENERGIES, WORDS
 from .rig import rig_of
 
 _ARRAYS = _FRAMES, _CHANGES, _MINE, _JOINTS, _TURNS, _PLACES = (
@@ -73,19 +74,21 @@ def keep(
     """Keep poses in place of those that were kept; ``sources`` are their words and energies."""
     held = armature.lsr1_body.solutions
     held.limb, held.key, held.shown, held.first = limb, key, shown, shown
-    held.found.clear()
-    for words, energy in sources:
-        item = held.found.add()
-        item.name, item.energy = words, energy
+    held[WORDS] = "\n".join(words for words, _ in sources)
+    _replace(held, ENERGIES, [energy for _, energy in sources])
     joints = np.flatnonzero(choices.changes[:, :JOINT_COUNT].any(axis=0))
     turns = [matrix_to_quaternion(motion.basis[:, joints]) for motion in choices.motions]
     places = [motion.location for motion in choices.motions]
     arrays = choices.frames, choices.changes, choices.mine, joints, np.stack(turns), np.stack(places)
     for name, values in zip(_ARRAYS, arrays, strict=True):
-        # See ``bone_motion.remember``.
-        if name in held:
-            del held[name]
-        held[name] = values.astype(float).ravel().tolist()
+        _replace(held, name, values.astype(float).ravel().tolist())
+
+
+def _replace(held: bpy.types.PropertyGroup, name: str, values: list[float]) -> None:
+    # See ``bone_motion.remember``.
+    if name in held:
+        del held[name]
+    held[name] = values
 
 
 def kept(armature: bpy.types.Object) -> Choices | None:
@@ -137,9 +140,10 @@ def _part(held: bpy.types.PropertyGroup, name: str, index: int, size: int) -> li
 def in_words(armature: bpy.types.Object) -> tuple[str, str]:
     """Which pose is shown: "2 of 6, energy 41.3, +3 %", and what it is."""
     held = armature.lsr1_body.solutions
-    item, lowest = held.found[held.shown], min(item.energy for item in held.found)
+    found = held.found
+    item, lowest = found[held.shown], min(item.energy for item in found)
     above = f", {100 * (item.energy / lowest - 1):+.0f} %" if item.energy > lowest > 0 else ""
     # Of flips the first is the pose as it was.
-    place, count = (held.shown, len(held.found) - 1) if held.limb else (held.shown + 1, len(held.found))
+    place, count = (held.shown, len(found) - 1) if held.limb else (held.shown + 1, len(found))
     which = f"{place} of {count}, " if place else ""
     return f"{which}energy {item.energy:.1f}{above}", item.name

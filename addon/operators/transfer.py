@@ -34,7 +34,7 @@ def _both_there(cls: type[bpy.types.Operator], context: bpy.types.Context) -> bo
     rig = context.scene.lsr1.copy_target
     if rig is None or rig.name not in context.scene.objects:
         cls.poll_message_set("Choose the rig to copy to")
-    elif rig.library is not None or rig.data.library is not None:
+    elif rig.library is not None:
         cls.poll_message_set("The rig is linked: make a library override of it first")
     elif source_of(context) is None:
         cls.poll_message_set("Select the body whose motion is to be copied")
