@@ -50,7 +50,7 @@ def overridden(path: Path, *, with_rig: bool = False) -> tuple[bpy.types.Object,
     own = [thing for thing in scene.objects if thing.override_library and thing.type == "ARMATURE"]
     (body,) = (thing for thing in own if thing.lsr1_body.is_ours)
     bpy.context.view_layer.objects.active = body
-    scene.lsr1.settings.keep_shape = True
+    scene.lsr1.settings.keep_shape, scene.lsr1.refine.pin_to = True, "CURSOR"
     assert fit_clip() == body
     scene.frame_set(4)
     return body, next((thing for thing in own if thing != body), None)
@@ -87,7 +87,7 @@ def test_solutions_are_searched_and_turned_through(tmp_path: Path) -> None:
     held = body.lsr1_body.solutions
     for operator, options in (
         (bpy.ops.lsr1.other_solutions, {}),
-        (bpy.ops.lsr1.flip_limb, {"limb": "left_arm"}),
+        (bpy.ops.lsr1.flip_limb, {"limb": "right_arm"}),
     ):
         assert operator(**options) == {"FINISHED"}
         shown, count = held.shown, len(held.found)
