@@ -19,7 +19,7 @@ from .holding import pins_at
 from .locked import LockedBones, locked_bones
 from .rig import rig_of
 from .takes import read_contacts
-from .timing import clip_rate, row_frames
+from .timing import check_range, clip_rate, row_frames
 from .tracks import track_keypoints
 
 _SAME = 1e-6
@@ -59,7 +59,10 @@ class ClipFit:
 
 
 def wanted_rows(scene: bpy.types.Scene, frames: np.ndarray) -> np.ndarray:
-    """Which rows at scene frames [B] the range in the panel takes in. -> [B] booleans."""
+    """Which rows at scene frames [B] the range in the panel takes in. -> [B] booleans.
+
+    FitError as ``check_range``.
+    """
     clip = scene.lsr1.clip
     first, last = {
         "KEYPOINTS": (-np.inf, np.inf),
@@ -68,6 +71,7 @@ def wanted_rows(scene: bpy.types.Scene, frames: np.ndarray) -> np.ndarray:
         else (scene.frame_start, scene.frame_end),
         "CUSTOM": (clip.first, clip.last),
     }[clip.frame_range]
+    check_range(first, last)
     return (frames >= first - _SAME) & (frames <= last + _SAME)
 
 

@@ -31,7 +31,7 @@ from .holding import locked_parts, pins_at
 from .keypoint_store import frame_count, keypoints_at
 from .known import Known, known
 from .rig import rig_of
-from .timing import clip_rate, nearest_row, row_frames, rows_within
+from .timing import check_range, clip_rate, nearest_row, row_frames, rows_within
 from .tracks import track_arrays, track_keypoints
 
 # Frames on either side that show the motion which the new frames must go on with.
@@ -123,9 +123,10 @@ def track_of(scene: bpy.types.Scene, armature: bpy.types.Object) -> int:
 
 
 def span(scene: bpy.types.Scene) -> tuple[float, float]:
-    """The first and the last scene frame that the panel says may change."""
+    """The first and the last scene frame that the panel says may change. FitError as ``check_range``."""
     refine, now = scene.lsr1.refine, scene.frame_current_final
     if refine.span == "RANGE":
+        check_range(refine.first, refine.last)
         return float(refine.first), float(refine.last)
     far = refine.falloff if refine.span == "AROUND" else 0
     return now - far, now + far

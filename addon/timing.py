@@ -5,6 +5,8 @@ from __future__ import annotations
 import bpy
 import numpy as np
 
+from ..lsr1_solver import FitError
+
 KEYS_AT_ITEMS = [
     ("FRAMES", "One Key per Video Frame", "Every frame of the video has a scene frame of its own"),
     (
@@ -103,6 +105,12 @@ def nearest_row(frames: np.ndarray, frame: float) -> int | None:
     row = int(np.abs(frames - frame).argmin())
     apart = np.diff(frames[max(row - 1, 0) : row + 2])
     return row if abs(frames[row] - frame) <= max(0.5, apart.max(initial=0.0) / 2) else None
+
+
+def check_range(first: float, last: float) -> None:
+    """FitError where a range of scene frames ends before it begins."""
+    if last < first:
+        raise FitError(f"The last frame, {last:g}, is before the first, {first:g}: correct one")
 
 
 def rows_within(frames: np.ndarray, first: float, last: float) -> np.ndarray:

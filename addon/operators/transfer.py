@@ -5,7 +5,6 @@ from collections.abc import Iterator
 
 import bpy
 
-from ...lsr1_solver import FitError
 from ..known import Known, known
 from ..rig import body_of, is_rig
 from ..rig_live import follow, follows, release
@@ -13,7 +12,7 @@ from ..rig_mapping import guess_mapping, mapping_of
 from ..rig_tables import table_of
 from ..rig_transfer import SourceMotion, join, key_transfer, sample_source, transfer_between
 from ..takes import check_action_free
-from ..timing import go_to_frame
+from ..timing import check_range, go_to_frame
 from .common import is_idle, out_of_edit_modes, told
 from .modal import InSlices
 
@@ -94,8 +93,7 @@ class LSR1_OT_copy_motion(InSlices, bpy.types.Operator):
         """The frames to read."""
         rig, source = context.scene.lsr1.copy_target, source_of(context)
         held = rig.lsr1_copy
-        if held.last < held.first:
-            raise FitError(f"The last frame, {held.last}, is before the first, {held.first}: correct one")
+        check_range(held.first, held.last)
         mapping_of(rig)
         check_action_free(rig)
         self._rig, self._source = known(rig), known(source)

@@ -182,6 +182,21 @@ def select(armature: bpy.types.Object, name: str) -> None:
         of.select = bone.name == name
 
 
+def test_a_range_that_ends_before_it_begins_is_refused_everywhere() -> None:
+    scene = scene_of_walk(12)
+    clip, refine = scene.lsr1.clip, scene.lsr1.refine
+    armature = fit_clip()
+    select(armature, "left_elbow")
+    refine.span, refine.first, refine.last, refine.pin_to = "RANGE", 9, 4, "CURSOR"
+    operators = ("refit", "lock_bones", "unlock_bones", "pin_joint", "unpin_joint")
+    for operator in (getattr(bpy.ops.lsr1, name) for name in operators):
+        says(operator, "The last frame, 4, is before the first, 9: correct one")
+    says(bpy.ops.lsr1.flip_limb, "last frame, 4, is before", limb="left_arm")
+    assert not armature.lsr1_body.locks and not armature.lsr1_body.pins
+    clip.first, clip.last = 7, 2
+    says(bpy.ops.lsr1.fit_clip, "The last frame, 2, is before the first, 7: correct one")
+
+
 def test_a_still_is_refitted_on_the_bones_alone() -> None:
     scene = scene_of_walk(1)
     bpy.ops.lsr1.add_body()
