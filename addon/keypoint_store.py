@@ -156,6 +156,13 @@ def scale(scene: bpy.types.Scene, size: tuple[int, int]) -> None:
     held.size = size
 
 
+def middle(scene: bpy.types.Scene) -> tuple[float, float]:
+    """Where half of the keypoints lie farther left, and half higher, pixels."""
+    held = scene.lsr1.keypoints
+    xy = np.array(held[_XY]).reshape(-1, 2)[np.array(held[_CONFIDENCE]) > 0]
+    return (float(np.median(xy[:, 0])), float(np.median(xy[:, 1]))) if len(xy) else (0.0, 0.0)
+
+
 def reach(scene: bpy.types.Scene) -> tuple[float, float]:
     """How far right and down the keypoints go, pixels."""
     held = scene.lsr1.keypoints

@@ -10,7 +10,7 @@ from bpy.props import BoolProperty, EnumProperty, IntProperty, IntVectorProperty
 
 from ...lsr1_solver import FitError, Keypoints2D, read_keypoints
 from ..footage import render_size
-from ..keypoint_store import clear, reach, scale, store, swap_sides
+from ..keypoint_store import clear, middle, reach, scale, store, swap_sides
 from ..pictures import start_with_picture
 from ..properties import FORMAT_ITEMS
 from ..timing import first_scene_frame, set_clip_times
@@ -237,6 +237,10 @@ def _what_was_read(scene: bpy.types.Scene, people: list[Keypoints2D], chosen: in
     person, held = people[chosen], scene.lsr1.keypoints
     text = f"{person.format.name}, person {chosen + 1} of {len(people)}, {len(person)} frames"
     size = tuple(held.size)
+    if min(middle(scene)) < 0:
+        return {"WARNING"}, (
+            f"{text}. They lie left of the picture or above it: right are pixels from its top left corner"
+        )
     if outside(scene):
         right, low = reach(scene)
         return {"WARNING"}, (

@@ -376,3 +376,15 @@ def test_a_picture_opened_after_fractions_of_it_gives_everybody_their_pixels(tmp
     image.save()
     bpy.ops.lsr1.open_picture(filepath=str(tmp_path / "small.png"))
     assert tuple(held.size) == (1080, 1920)
+
+
+def test_keypoints_with_another_origin_are_noticed(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Most points then lie left of the picture, or above it."""
+    for name, move, is_said in (("a", (0, 0), False), ("b", (-3000, 0), True), ("c", (0, -1000), True)):
+        person = json.loads(next((WALK / "keypoints").glob("*0000.json")).read_text())["people"][0]
+        points = np.array(person["pose_keypoints_2d"]).reshape(-1, 3)
+        points[points[:, 2] > 0, :2] += move
+        file = tmp_path / f"{name}.json"
+        file.write_text(json.dumps({"people": [{"pose_keypoints_2d": points.ravel().tolist()}]}))
+        assert bpy.ops.lsr1.import_keypoints(filepath=str(file), format="BODY_25B") == {"FINISHED"}
+        assert ("from its top left corner" in capfd.readouterr().out) == is_said
