@@ -31,6 +31,7 @@ from .known import Known, known
 from .properties import preferred_model_file
 from .rig import rig_of, target
 from .takes import (
+    CONTACTS,
     ActionBefore,
     begin_take,
     clear_take,
@@ -68,6 +69,8 @@ class TakeInProgress:
         # What was made for this take and goes with it; nothing where the body was there before.
         self._made = body_parts(armature) if is_new else ()
         self._track, self._shape_before = track, shown_betas(armature)
+        # Curves leave in a property what they last said.
+        self._stood = {name: getattr(armature.lsr1_body, name) for name in CONTACTS}
         self._actions: list[_Action] = []
         before = self._assign(context.scene, armature)
         self._body_before = known(before) if before else None
@@ -170,6 +173,8 @@ class TakeInProgress:
         armature = self._armature.among(bpy.data.objects)
         if armature is not None:
             set_shape(context, armature, self._shape_before)
+            for name, stands in self._stood.items():
+                setattr(armature.lsr1_body, name, stands)
         # The action that moves the body again moves it now, not after the unkeyed pose was given back.
         context.view_layer.update()
         restore(self._before)

@@ -79,6 +79,21 @@ def test_esc_with_nothing_to_keep_brings_everything_back(track: int) -> None:
     assert run.esc() == "CANCELLED" and all_there() == before and nothing_runs()
 
 
+def test_feet_of_a_track_that_is_given_up_stand_as_before() -> None:
+    scene = two_tracks()
+    bpy.ops.lsr1.add_body()
+    armature = target(bpy.context)
+    scene.lsr1.keypoints.people[0].body = armature
+    contacts = [f"{side}_{point}" for side in ("left", "right") for point in ("heel", "big_toe")]
+    before = [getattr(armature.lsr1_body, name) for name in contacts]
+    run = Ticking(LSR1_OT_fit_clip, again=False)
+    until_track(run, 1)
+    scene.frame_set(4)
+    assert [getattr(armature.lsr1_body, name) for name in contacts] != before
+    assert run.esc() == "CANCELLED"
+    assert [getattr(armature.lsr1_body, name) for name in contacts] == before
+
+
 @pytest.mark.parametrize("operator", [LSR1_OT_fit_clip, LSR1_OT_fit_pose])
 def test_a_run_that_fails_unexpectedly_is_called_off(
     operator: type[InSlices], monkeypatch: pytest.MonkeyPatch
