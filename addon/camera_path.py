@@ -10,6 +10,7 @@ import bpy
 import numpy as np
 
 from ..lsr1_solver import Camera, FitError
+from .awake import awake
 from .footage import View, view_of
 from .keyframes import curves_there
 from .rig import Y_UP_TO_Z_UP
@@ -101,7 +102,7 @@ def carried_places(scene: bpy.types.Scene, thing: bpy.types.Object, frames: np.n
     if not _may_move(thing):
         return None
     places = []
-    with stage(scene, thing) as own:
+    with stage(scene, thing) as own, awake(own, own.view_layers[0], thing):
         for frame in frames.tolist():
             go_to_frame(own, frame)
             places.append(np.array(thing.evaluated_get(own.view_layers[0].depsgraph).matrix_world))

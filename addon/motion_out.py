@@ -11,6 +11,7 @@ import numpy as np
 
 from ..lsr1_solver import SMPL_PARENTS, BodyModel, BodyPose, FitError, write_amass, write_bvh
 from ..lsr1_solver.rotation import matrix_to_axis_angle
+from .awake import awake
 from .body import mesh_of, shown_betas
 from .body_mesh import shape_keys_of
 from .rig import Y_UP_TO_Z_UP, Rig, joints_of_shape, rig_of
@@ -68,12 +69,13 @@ def scene_motion(context: bpy.types.Context, armature: bpy.types.Object) -> tupl
     manager = context.window_manager
     manager.progress_begin(0, len(frames))
     try:
-        for number, frame in enumerate(frames):
-            manager.progress_update(number)
-            scene.frame_set(frame)
-            seen = armature.evaluated_get(context.evaluated_depsgraph_get())
-            turns.append(joint_turns(seen, rig))
-            places.append(seen.matrix_world @ seen.pose.bones[rig.bones[0]].head)
+        with awake(scene, context.view_layer, armature):
+            for number, frame in enumerate(frames):
+                manager.progress_update(number)
+                scene.frame_set(frame)
+                seen = armature.evaluated_get(context.evaluated_depsgraph_get())
+                turns.append(joint_turns(seen, rig))
+                places.append(seen.matrix_world @ seen.pose.bones[rig.bones[0]].head)
     finally:
         manager.progress_end()
         go_to_frame(scene, now)

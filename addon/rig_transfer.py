@@ -16,6 +16,7 @@ import numpy as np
 from mathutils import Matrix
 
 from ..lsr1_solver import SMPL_JOINT_NAMES, SMPL_PARENTS
+from .awake import awake
 from .camera_path import carried_places
 from .keyframes import ensure_curves, key_bone, key_values
 from .known import known
@@ -109,8 +110,11 @@ def sample_source(
     """
     rig, found = rig_of(source), known(source)
     for frame in frames:
-        context.scene.frame_set(frame)
-        yield _motion_now(context, found.still_in(context.scene), rig)
+        own = found.still_in(context.scene)
+        with awake(context.scene, context.view_layer, own):
+            context.scene.frame_set(frame)
+            motion = _motion_now(context, own, rig)
+        yield motion
 
 
 def _motion_now(context: bpy.types.Context, source: bpy.types.Object, rig: Rig) -> SourceMotion:

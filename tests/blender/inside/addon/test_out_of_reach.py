@@ -6,7 +6,9 @@ import bpy
 import numpy as np
 import pytest
 from lsr1_body_fit.addon import body as bodies
+from lsr1_body_fit.addon.camera_path import carried_places
 from lsr1_body_fit.addon.reaching import Drag
+from lsr1_body_fit.addon.rig_transfer import sample_source
 from lsr1_body_fit.lsr1_solver import FitError
 
 from tests.blender.inside.addon.character_rigs import Figure, character
@@ -32,6 +34,17 @@ def excluded(thing: bpy.types.Object) -> None:
     bpy.context.scene.collection.objects.unlink(thing)
     collection.objects.link(thing)
     bpy.context.view_layer.layer_collection.children[collection.name].exclude = True
+
+
+def disabled(thing: bpy.types.Object) -> None:
+    thing.hide_viewport = True
+
+
+def in_a_disabled_collection(thing: bpy.types.Object) -> None:
+    excluded(thing)
+    (collection,) = thing.users_collection
+    bpy.context.view_layer.layer_collection.children[collection.name].exclude = False
+    collection.hide_viewport = True
 
 
 @pytest.mark.parametrize("away", [hidden, unselectable, excluded])
@@ -160,3 +173,35 @@ def test_names_in_messages_are_written_as_they_are(tmp_path: Path, name: str) ->
     says(
         bpy.ops.lsr1.export_bvh, "Error: The folder .* does not exist", filepath=str(tmp_path / "b" / "a.bvh")
     )
+
+
+@pytest.mark.parametrize("away", [hidden, disabled, excluded, in_a_disabled_collection])
+def test_who_is_not_shown_moves_all_the_same(tmp_path: Path, away: object) -> None:
+    """Blender doesn't move what is switched off; files, copies and fits take it as it moves."""
+    armature = scene_with_walk(tmp_path)
+    scene = bpy.context.scene
+    carrier = bpy.data.objects.new("carrier", None)
+    scene.collection.objects.link(carrier)
+    armature.parent = carrier
+    for frame, place in ((1, 0.0), (scene.frame_end, 2.0)):
+        carrier.location.x = place
+        carrier.keyframe_insert("location", frame=frame)
+    frames = np.arange(1.0, scene.frame_end + 1)
+
+    def taken(name: str) -> tuple[np.ndarray, ...]:
+        path = tmp_path / f"{name}.npz"
+        assert bpy.ops.lsr1.export_amass(filepath=str(path)) == {"FINISHED"}
+        with np.load(path) as file:
+            motions = list(sample_source(bpy.context, armature, range(1, 6)))
+            places = carried_places(scene, armature, frames)
+            return file["poses"], file["trans"], np.array([one.turns for one in motions]), places
+
+    wanted = taken("shown")
+    assert all(np.ptp(one, axis=0).max() > 0.1 for one in wanted)
+    things = len(bpy.data.objects)
+    for thing in (*armature.children, armature, carrier):
+        away(thing)
+    bpy.context.view_layer.update()
+    for one, own in zip(wanted, taken("hidden"), strict=True):
+        np.testing.assert_allclose(own, one, atol=1e-5)
+    assert len(bpy.data.objects) == things
