@@ -12,6 +12,8 @@ from ..lsr1_solver import FitError
 from ..lsr1_solver.text_files import decoded
 
 _MILLISECONDS = "# time"  # "# timestamp format v2", of mkvextract; earlier "# timecode format v2"
+# Seconds from one frame to the next, on average: longer ones are milliseconds.
+_SHORTEST, _LONGEST = 1e-5, 10.0
 _NUMBER = re.compile(r"[-+]?\d+\.?\d*(?:[eE][-+]?\d+)?")
 # Where ffprobe's JSON tells the time of a frame or packet, and in which lists; the first ones are newer.
 _FFPROBE_LISTS = ("frames", "packets")
@@ -41,6 +43,9 @@ def read_times(path: str, count: int, *, before: int = 0) -> np.ndarray:
     times = np.array(times[first : first + count])
     if count < 2 or not np.all(np.isfinite(times)) or not np.all(np.diff(times) > 0):
         raise FitError(f"{file.name} has times that don't ascend; right is one a frame, in seconds")
+    apart = (times[-1] - times[0]) / (count - 1)
+    if not _SHORTEST <= apart <= _LONGEST:
+        raise FitError(f"{file.name} tells a frame every {apart:.4g} seconds; right are seconds, one a frame")
     return times
 
 

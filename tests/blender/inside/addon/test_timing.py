@@ -247,7 +247,14 @@ def test_times_are_read_from_what_tools_write(tmp_path: Path, name: str, text: s
 
 @pytest.mark.parametrize(
     ("text", "reason"),
-    [("[0, 1]", "2 times"), ("[0, 2, 1]", "ascend"), ('{"a": 1}', "no list"), ("{", "JSON")],
+    [
+        ("[0, 1]", "2 times"),
+        ("[0, 33.3, 66.7]", "every 33.35 seconds"),
+        ("[0, 1e300, 2e300]", "every 1e"),
+        ("[0, 2, 1]", "ascend"),
+        ('{"a": 1}', "no list"),
+        ("{", "JSON"),
+    ],
 )
 def test_times_that_cannot_be_are_refused(tmp_path: Path, text: str, reason: str) -> None:
     (tmp_path / "times.json").write_text(text)
