@@ -16,7 +16,7 @@ from .armature import apply_pose
 from .body_files import SHAPE_COUNT, body_model, soles
 from .body_mesh import make_mesh, set_correctives, shape_keys_of
 from .known import Known, known
-from .rig import Y_UP_TO_Z_UP, joints_of_shape
+from .rig import Y_UP_TO_Z_UP, joint_bones, joints_of_shape
 
 NAME = "LSR1 Body"
 # The joint that a bone points to, where its first child is not the one.
@@ -175,24 +175,27 @@ def set_shape(context: bpy.types.Context, armature: bpy.types.Object, betas: np.
 
 
 def joints_to_shape(context: bpy.types.Context, armature: bpy.types.Object) -> bool:
-    """Put the rest bones where the shape that the mesh shows has its joints. Whether they had to move."""
+    """Put the rest bones where the shape that the mesh shows has its joints. Whether they had to move.
+
+    FitError as ``check_bones_free`` and ``joint_bones``; nothing has changed then.
+    """
     settings = armature.lsr1_body
     betas = shown_betas(armature)
     if not settings.is_ours or np.allclose(betas, settings.betas, atol=_SAME_SHAPE):
         return False
-    heads = _heads(body_model(settings.model_file), betas)
+    heads, names = _heads(body_model(settings.model_file), betas), joint_bones(armature)
     check_bones_free(armature)
     # Before the bones, so that whoever listens to their update finds nothing left to do.
     settings.betas = tuple(betas)
     with edit_mode(context, armature):
         bones = armature.data.edit_bones
-        for j, name in enumerate(SMPL_JOINT_NAMES):
-            way = bones[name].tail - bones[name].head
-            length = float(np.linalg.norm(_direction(heads, j)))
-            roll = bones[name].z_axis.copy()
-            bones[name].head = heads[j]
-            bones[name].tail = Vector(heads[j]) + way.normalized() * length
-            bones[name].align_roll(roll)
+        for j, bone in enumerate(bones.get(name or "") for name in names):
+            if bone is None:
+                continue
+            way, roll = bone.tail - bone.head, bone.z_axis.copy()
+            bone.head = heads[j]
+            bone.tail = Vector(heads[j]) + way.normalized() * float(np.linalg.norm(_direction(heads, j)))
+            bone.align_roll(roll)
     return True
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import bpy
@@ -172,7 +173,9 @@ class TakeInProgress:
             return
         armature = self._armature.among(bpy.data.objects)
         if armature is not None:
-            set_shape(context, armature, self._shape_before)
+            # Its bones may be others by now.
+            with suppress(FitError):
+                set_shape(context, armature, self._shape_before)
             for name, stands in self._stood.items():
                 setattr(armature.lsr1_body, name, stands)
         # The action that moves the body again moves it now, not after the unkeyed pose was given back.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import bpy
@@ -72,18 +73,18 @@ class LiveFit:
         self._shown, self._is_dragging = mark.shown, False
 
     def update(self, context: bpy.types.Context) -> bool:
-        """Bring the pose up to the keypoints; False where they are too few for a fit."""
+        """Bring the pose up to the keypoints; False where they are too few for a fit, or the body is none."""
         armature = self._armature.among(context.scene.objects)
         if armature is None:
             return False
         try:
             job = self._next_job(context, armature)
             *_, last = job.states()
+            show_state(context, job, last)
         except FitError:
             return False
         self._known = self._is_dragging = True
         self._shown = _Shown(job, last)
-        show_state(context, job, last)
         return True
 
     def _next_job(self, context: bpy.types.Context, armature: bpy.types.Object) -> SceneFit:
@@ -125,4 +126,6 @@ class LiveFit:
         restore(self._before)
         armature = self._armature.among(bpy.data.objects)
         if armature is not None:
-            joints_to_shape(context, armature)
+            # Its bones may be others by now.
+            with suppress(FitError):
+                joints_to_shape(context, armature)

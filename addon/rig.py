@@ -91,9 +91,7 @@ def rig_of(armature: bpy.types.Object) -> Rig:
         raise FitError(f"{armature.name} is no armature: choose an SMPL body, or add one")
     if armature.mode == "EDIT":
         raise FitError(f"{armature.name} is in Edit Mode: leave it first")
-    bones, lacking = bone_names(armature.data.bones.keys())
-    if lacking:
-        raise FitError(f"{armature.name} is no SMPL rig: it has no bone for {', '.join(lacking[:3])}")
+    bones = joint_bones(armature)
     world = np.array(armature.matrix_world)
     scales = np.linalg.norm(world[:3, :3], axis=0)
     if np.ptp(scales) > _UNEVEN_SCALE * scales.mean() or np.linalg.det(world[:3, :3]) <= 0:
@@ -107,6 +105,17 @@ def rig_of(armature: bpy.types.Object) -> Rig:
     origin = rest[0, :3, 3] - unit * axes @ joints[0]
     above = np.stack([_above(armature, bones, j) for j in range(len(bones))])
     return Rig(bones, rest, above, axes, unit, origin, world, float(scales.mean()), body, betas)
+
+
+def joint_bones(armature: bpy.types.Object) -> tuple[str | None, ...]:
+    """The bones [24] of an armature that are SMPL's joints, None for hands that it lacks.
+
+    FitError where it is no SMPL rig.
+    """
+    bones, lacking = bone_names(armature.data.bones.keys())
+    if lacking:
+        raise FitError(f"{armature.name} is no SMPL rig: it has no bone for {', '.join(lacking[:3])}")
+    return bones
 
 
 def joints_of_shape(body: BodyModel, betas: np.ndarray) -> np.ndarray:

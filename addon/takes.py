@@ -55,6 +55,8 @@ def discard_take(owner: bpy.types.ID | None, action: bpy.types.Action | None, be
     """Take a new action away again, and bring back what animated the thing before, if there still is one."""
     data = owner.animation_data if owner is not None else None
     if owner is not None and data is not None:
+        # In the NLA's tweak mode, gone to meanwhile, Blender changes no action.
+        data.use_tweak_mode = False
         data.action = before.action.among(bpy.data.actions) if before.action else None
         if data.action is not None and hasattr(data.action, "slots"):
             # Blender may have chosen one where there was none.

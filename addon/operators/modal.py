@@ -109,19 +109,16 @@ class InSlices(InOwnScene):
         lost = self.frame_lost(context) if self.of_one_frame else self.scene_lost(context)
         if lost:
             return self._leave(context, lost)
-        try:
-            if event.type == "ESC" or not context.scene.lsr1.result.is_running:
-                return self.interrupt(context)
-            if event.type != "TIMER":
-                passed = event.type in PASSED_ON or (event.type == "LEFTMOUSE" and over_panel(context, event))
-                return {"PASS_THROUGH"} if passed else {"RUNNING_MODAL"}
-            if not self._work(context, self.time_slice):
-                return self.end(context)
-            self.show(context)
-            redraw(context, *self.shown_in)
-            return {"RUNNING_MODAL"}
-        except FitError as error:
-            return self._fail(context, error)
+        if event.type == "ESC" or not context.scene.lsr1.result.is_running:
+            return self.interrupt(context)
+        if event.type != "TIMER":
+            passed = event.type in PASSED_ON or (event.type == "LEFTMOUSE" and over_panel(context, event))
+            return {"PASS_THROUGH"} if passed else {"RUNNING_MODAL"}
+        if not self._work(context, self.time_slice):
+            return self.end(context)
+        self.show(context)
+        redraw(context, *self.shown_in)
+        return {"RUNNING_MODAL"}
 
     def cancel(self, context: bpy.types.Context) -> None:
         """Bring everything back, whatever scene the window shows. Blender does it, too, for another file."""

@@ -6,21 +6,27 @@ from typing import TypeVar
 
 import bpy
 
+from ...lsr1_solver import FitError
 from ..known import Known, known
+from .common import sentence
 
 _Own = TypeVar("_Own", bound=bpy.types.Operator)
 _Modal = Callable[[_Own, bpy.types.Context, bpy.types.Event], set[str]]
 
 
 def or_called_off(modal: _Modal[_Own]) -> _Modal[_Own]:
-    """An operator's ``modal`` that calls it off where it fails in a way that nobody expects: Blender drops
-    it then, and tells it nothing.
+    """An operator's ``modal`` that calls it off where it fails. FitError is told to the user; of what nobody
+    expects Blender tells the operator nothing, and drops it.
     """
 
     @wraps(modal)
     def guarded(self: _Own, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         try:
             return modal(self, context, event)
+        except FitError as error:
+            self.cancel(context)
+            self.report({"ERROR"}, sentence(error))
+            return {"CANCELLED"}
         except Exception:
             self.cancel(context)
             raise

@@ -2,6 +2,7 @@
 their frame was left. Nothing says that they still run; what they made is gone, or kept where that is asked.
 """
 
+from collections.abc import Callable
 from types import ModuleType
 
 import bpy
@@ -10,6 +11,7 @@ import pytest
 from lsr1_body_fit.addon import body as bodies
 from lsr1_body_fit.addon.clip_take import TakeInProgress
 from lsr1_body_fit.addon.footage import render_size, scene_view
+from lsr1_body_fit.addon.keypoint_store import points_at
 from lsr1_body_fit.addon.operators.clip import LSR1_OT_fit_clip
 from lsr1_body_fit.addon.operators.fit import LSR1_OT_fit_pose
 from lsr1_body_fit.addon.operators.modal import InSlices
@@ -118,6 +120,66 @@ def test_a_script_is_left_with_nothing_half_done(monkeypatch: pytest.MonkeyPatch
     with pytest.raises(RuntimeError, match="FaultError"):
         bpy.ops.lsr1.fit_clip()
     assert all_there() == before and nothing_runs()
+
+
+def other_armature(armature: bpy.types.Object) -> None:
+    armature.data = bpy.data.armatures.new("other")
+
+
+def a_bone_less(armature: bpy.types.Object) -> None:
+    armature.data.bones["left_elbow"].name = "hinge"
+
+
+def tweak_mode(armature: bpy.types.Object) -> None:
+    """Its action was pushed down, and the strip is edited."""
+    data = armature.animation_data
+    track = data.nla_tracks.new()
+    strip = track.strips.new("strip", 1, data.action)
+    data.action = None
+    track.select = strip.select = True
+    data.nla_tracks.active = track
+    data.use_tweak_mode = True
+
+
+@pytest.mark.parametrize("change", [other_armature, a_bone_less, tweak_mode])
+@pytest.mark.parametrize("called_off", [False, True])
+def test_a_body_that_is_another_by_then_ends_a_run_well(
+    change: Callable[[bpy.types.Object], None], called_off: bool
+) -> None:
+    armature = body_of_walk()
+    scene = bpy.context.scene
+    scene.lsr1.clip.frame_range, scene.lsr1.clip.last = "CUSTOM", 12
+    insert_keyframes(armature, clips_pose(2), [5, 6])
+    action = armature.animation_data.action
+    run = Ticking(LSR1_OT_fit_clip, again=False)
+    run.tick(4)
+    change(armature)
+    if called_off:
+        run.called_off()
+    elif change is not tweak_mode:
+        assert run.to_its_end() == "CANCELLED" and "no SMPL rig" in run.said[-1]
+    else:
+        assert run.esc() == "CANCELLED"
+    assert nothing_runs() and armature.animation_data.action == action and list(bpy.data.actions) == [action]
+
+
+@pytest.mark.parametrize("change", [other_armature, a_bone_less])
+def test_what_reach_cannot_go_on_with_is_said(change: Callable[[bpy.types.Object], None]) -> None:
+    armature = body_of_walk()
+    tool = Tool(LSR1_OT_reach)
+    change(armature)
+    assert tool.event("MOUSEMOVE") == "CANCELLED" and "no SMPL rig" in tool.said[-1] and nothing_runs()
+
+
+def test_points_are_placed_on_where_live_has_no_body_to_move() -> None:
+    armature = body_of_walk()
+    scene = bpy.context.scene
+    scene.lsr1.settings.live = True
+    tool, before = Tool(LSR1_OT_place_keypoints), all_points(scene)
+    tool.drag(points_at(scene, 30)[0][4], (300.0, 400.0))
+    a_bone_less(armature)
+    tool.drag(points_at(scene, 30)[0][4], (310.0, 420.0))
+    assert tool.event("RET") == "FINISHED" and all_points(scene) != before and nothing_runs()
 
 
 @pytest.mark.parametrize("operator", [LSR1_OT_place_keypoints, LSR1_OT_reach])

@@ -14,6 +14,8 @@ from lsr1_body_fit.addon import keypoint_store
 from lsr1_body_fit.addon.live import LiveFit
 from lsr1_body_fit.addon.operators.clip import LSR1_OT_fit_clip
 from lsr1_body_fit.addon.rig_live import follows
+from lsr1_body_fit.addon.rig_names import NAMINGS
+from lsr1_body_fit.lsr1_solver import SMPL_JOINT_NAMES, FitError
 
 from tests.blender.inside.addon.character_rigs import Figure, character
 from tests.blender.inside.addon.copies import choose, moving_body
@@ -110,6 +112,44 @@ def test_the_mode_of_a_mesh_that_is_edited_stays(mode: str, of_body: bool) -> No
     before, at_rest = state_of_layer(), heads(armature)
     bodies.set_shape(bpy.context, armature, np.linspace(1.5, -1.0, 10))
     assert state_of_layer() == before and not np.allclose(heads(armature), at_rest)
+
+
+def without_hands(armature: bpy.types.Object) -> None:
+    with bodies.edit_mode(bpy.context, armature):
+        for side in ("left", "right"):
+            armature.data.edit_bones.remove(armature.data.edit_bones[f"{side}_hand"])
+
+
+def named_as_smpl_names_them(armature: bpy.types.Object) -> None:
+    for own, name in zip(SMPL_JOINT_NAMES, NAMINGS[1], strict=True):
+        armature.data.bones[own].name = name
+
+
+@pytest.mark.parametrize("change", [without_hands, named_as_smpl_names_them])
+def test_bones_of_other_names_move_and_hands_may_be_gone(change: Hiding) -> None:
+    armature, other = (bodies.add_body(bpy.context) for _ in range(2))
+    change(armature)
+    for body in (armature, other):
+        bodies.set_shape(bpy.context, body, np.linspace(1.5, -1.0, 10))
+    moved, wanted = (
+        [tuple(bone.head_local) for bone in body.data.bones if "hand" not in bone.name.lower()]
+        for body in (armature, other)
+    )
+    assert len(moved) == 22 and np.allclose(moved, wanted, atol=1e-6)
+
+
+def test_a_rig_without_an_elbow_keeps_its_shape() -> None:
+    armature = bodies.add_body(bpy.context)
+    before = heads(armature)
+    armature.data.bones["left_elbow"].name = "hinge"
+    with pytest.raises(FitError, match="no bone for left_elbow"):
+        bodies.joints_to_shape(bpy.context, shaped(armature))
+    assert np.array_equal(heads(armature), before) and not np.any(armature.lsr1_body.betas)
+
+
+def shaped(armature: bpy.types.Object) -> bpy.types.Object:
+    bodies.show_betas(armature, np.linspace(1.5, -1.0, 10))
+    return armature
 
 
 def test_bones_that_are_edited_are_moved_and_edited_on() -> None:
