@@ -12,7 +12,7 @@ import bpy
 
 @contextmanager
 def awake(scene: bpy.types.Scene, layer: bpy.types.ViewLayer, thing: bpy.types.Object) -> Iterator[None]:
-    """The thing moves with the scene's frames, shown or not; nothing has changed afterwards."""
+    """The thing follows the scene's frames, place and form, shown or not; nothing has changed afterwards."""
     if thing.visible_get(view_layer=layer):
         yield
         return
@@ -24,6 +24,8 @@ def awake(scene: bpy.types.Scene, layer: bpy.types.ViewLayer, thing: bpy.types.O
             for bone in thing.pose.bones:
                 target = constraint.targets.new()
                 target.target, target.subtarget = thing, bone.name
+        if thing.type == "MESH":
+            watcher.constraints.new("SHRINKWRAP").target = thing
         scene.collection.objects.link(watcher)
         yield
     finally:

@@ -6,6 +6,7 @@ import numpy as np
 from mathutils import Matrix
 
 from ...lsr1_solver import SMPL_JOINT_NAMES
+from ..awake import awake
 from ..body import add_body, joints_to_shape, mesh_of
 from ..camera_path import check_free_to_move
 from ..footage import floor_turn
@@ -82,7 +83,13 @@ The picture stays the same"""
         with told(self):
             for obj in (armature, camera):
                 check_free_to_move(obj)
-            turn = floor_turn(_up(armature), _lowest(context, armature))
+            mesh = mesh_of(armature) or armature
+            with (
+                awake(context.scene, context.view_layer, armature),
+                awake(context.scene, context.view_layer, mesh),
+            ):
+                context.view_layer.update()
+                turn = floor_turn(_up(armature), _lowest(context, armature))
             camera.matrix_world = turn @ camera.matrix_world
             armature.matrix_world = turn @ armature.matrix_world
             context.view_layer.update()

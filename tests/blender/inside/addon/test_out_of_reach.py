@@ -6,6 +6,7 @@ import bpy
 import numpy as np
 import pytest
 from lsr1_body_fit.addon import body as bodies
+from lsr1_body_fit.addon.awake import awake
 from lsr1_body_fit.addon.camera_path import carried_places
 from lsr1_body_fit.addon.reaching import Drag
 from lsr1_body_fit.addon.rig_transfer import sample_source
@@ -13,6 +14,7 @@ from lsr1_body_fit.lsr1_solver import FitError
 
 from tests.blender.inside.addon.character_rigs import Figure, character
 from tests.blender.inside.addon.copies import choose, moving_body
+from tests.blender.inside.addon.rigs import world_vertices
 from tests.blender.inside.addon.test_clip import curves_of, fit_clip, scene_of_walk
 from tests.blender.inside.addon.test_motion_files import scene_with_walk, unchanged, written
 from tests.blender.inside.addon.test_operators import says
@@ -205,3 +207,18 @@ def test_who_is_not_shown_moves_all_the_same(tmp_path: Path, away: object) -> No
     for one, own in zip(wanted, taken("hidden"), strict=True):
         np.testing.assert_allclose(own, one, atol=1e-5)
     assert len(bpy.data.objects) == things
+
+
+@pytest.mark.parametrize("away", [hidden, disabled, excluded, in_a_disabled_collection])
+def test_who_is_not_shown_stands_on_the_floor_all_the_same(away: object) -> None:
+    scene = scene_of_walk(8)
+    armature = fit_clip()
+    mesh = bodies.mesh_of(armature)
+    away(mesh)
+    away(armature)
+    bpy.context.view_layer.objects.active = None
+    scene.frame_set(6)
+    assert bpy.ops.lsr1.stand_on_floor() == {"FINISHED"}
+    with awake(scene, bpy.context.view_layer, mesh), awake(scene, bpy.context.view_layer, armature):
+        bpy.context.view_layer.update()
+        assert abs(world_vertices(mesh)[:, 2].min()) < 1e-5
