@@ -22,12 +22,7 @@ def told(operator: bpy.types.Operator) -> Iterator[None]:
     try:
         yield
     except FitError as error:
-        operator.report({"ERROR"}, sentence(error))
-
-
-def sentence(error: FitError) -> str:
-    """What is said of an error: as it is, for it may begin with the name of a file or a body."""
-    return str(error)
+        operator.report({"ERROR"}, str(error))
 
 
 def is_idle(cls: type[bpy.types.Operator], context: bpy.types.Context) -> bool:

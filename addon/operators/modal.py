@@ -5,7 +5,7 @@ import time
 import bpy
 
 from ...lsr1_solver import FitError
-from .common import in_scene, over_panel, redraw, sentence
+from .common import in_scene, over_panel, redraw
 from .own_scene import InOwnScene, or_called_off
 
 TICK = 0.01  # seconds
@@ -148,7 +148,7 @@ class InSlices(InOwnScene):
         try:
             self.begin(context)
         except FitError as error:
-            self.report({"ERROR"}, sentence(error))
+            self.report({"ERROR"}, str(error))
             return False
         return True
 
@@ -160,7 +160,7 @@ class InSlices(InOwnScene):
 
     def _fail(self, context: bpy.types.Context, error: FitError) -> set[str]:
         self.cancel(context)
-        self.report({"ERROR"}, sentence(error))
+        self.report({"ERROR"}, str(error))
         return {"CANCELLED"}
 
     def _stop(self, context: bpy.types.Context) -> None:

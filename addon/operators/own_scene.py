@@ -8,7 +8,6 @@ import bpy
 
 from ...lsr1_solver import FitError
 from ..known import Known, known
-from .common import sentence
 
 _Own = TypeVar("_Own", bound=bpy.types.Operator)
 _Modal = Callable[[_Own, bpy.types.Context, bpy.types.Event], set[str]]
@@ -25,7 +24,7 @@ def or_called_off(modal: _Modal[_Own]) -> _Modal[_Own]:
             return modal(self, context, event)
         except FitError as error:
             self.cancel(context)
-            self.report({"ERROR"}, sentence(error))
+            self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
         except Exception:
             self.cancel(context)

@@ -22,7 +22,7 @@ from ..keypoint_store import (
 )
 from ..live import LiveFit, LiveMark
 from ..overlay_data import Frame
-from .common import in_scene, over_panel, redraw, sentence, target
+from .common import in_scene, over_panel, redraw, target
 from .over_picture import PASSED_ON, OverPicture, in_camera_view
 from .own_scene import or_called_off
 
@@ -141,7 +141,7 @@ Esc brings everything back"""
                 self._live.accept(context)
             except FitError as error:
                 self._live.cancel(context)
-                self.report({"ERROR"}, sentence(error))
+                self.report({"ERROR"}, str(error))
         return {"FINISHED"}
 
     def _stop(self, context: bpy.types.Context) -> None:
