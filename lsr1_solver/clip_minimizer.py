@@ -1,10 +1,11 @@
-"""L-BFGS for one large problem, with step sizes that a small network learned.
+"""L-BFGS for one large problem, with steps that a small network learned.
 
 A clip has tens of thousands of unknowns of some seventy kinds. What a quasi-Newton method does not know yet,
 such as that the base overrates the depth of the hands, is the same for all frames: so the network looks at
-each kind of unknown as a whole, through lengths and angles of its vectors pooled over time, and says how far
-to go along the L-BFGS direction for this kind. The idea is L-SR1's step-size generator (arXiv 2508.12270,
-section 4), pooled; with untrained (zero) weights this *is* L-BFGS.
+each kind of unknown as a whole, through lengths and angles of its vectors pooled over time, and says for this
+kind how far to go along the L-BFGS direction, and how much of the gradient and of the last step to add. The
+idea is L-SR1's generators of steps and vectors (arXiv 2508.12270, section 4), pooled; with untrained (zero)
+weights this *is* L-BFGS.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ from .minimizer import Energy
 from .weight_files import read_weights
 
 CLIP_STEPS = Path(__file__).resolve().parents[1] / "assets" / "clip_steps.npz"
-# Log step sizes stay within this.
-LARGEST_LOG_STEP = 1.0
+# Log step sizes stay within this, and what is added of the gradient and of the last step within that.
+LARGEST_LOG_STEP, MOST_ADDED = 1.0, 0.25
 # Frequencies, as shares of the highest, at which a kind of unknown is parted: drift, motion, tremor.
 PARTINGS = (0.04, 0.2)
 FEATURES = 10
@@ -49,7 +50,7 @@ def weight_shapes(hidden: int) -> dict[str, tuple[int, ...]]:
         "encoder1_bias": (hidden,),
         "encoder2": (hidden, hidden),
         "encoder2_bias": (hidden,),
-        "step": (hidden, 1),
+        "shares": (hidden, 3),
     }
 
 
@@ -103,13 +104,16 @@ class Kinds:
         products[..., -1] = np.array([vectors[a][count:] @ vectors[b][count:] for a, b in pairs])[:, None]
         return products
 
-    def scale(self, v: np.ndarray, factor: np.ndarray) -> None:
-        """Multiply a vector, in place, by a factor for each kind; ``factor`` [n, 4]."""
-        count = self.unknowns * self.frames
-        rows, factor = v[:count].reshape(self.unknowns, self.frames), factor.astype(v.dtype)
+    def mixed(self, vectors: Sequence[np.ndarray], shares: np.ndarray) -> np.ndarray:
+        """The sum of V vectors, of each a share for every kind; ``shares`` [n, 4, V]."""
+        count, shares = self.unknowns * self.frames, shares.astype(vectors[0].dtype, copy=False)
+        rows = np.stack([v[:count].reshape(self.unknowns, self.frames) for v in vectors], axis=1)
+        out = np.empty_like(vectors[0])
+        mixed = out[:count].reshape(self.unknowns, 1, self.frames)
         for part, (i, j) in enumerate(_parts(self.frames)):
-            rows[:, i:j] *= factor[:, part, None]
-        v[count:] *= factor[:, 3].mean()
+            np.matmul(shares[:, None, part], rows[..., i:j], out=mixed[..., i:j])
+        out[count:] = shares[:, 3].mean(axis=0) @ np.stack([v[count:] for v in vectors])
+        return out
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,8 +159,8 @@ class LearnedLBFGS:
         g = state.gradient[0]
         move = self.direction(state, g)
         if self.weights is not None and isinstance(objective, Whitened):
-            kinds = Kinds(objective.base.unknowns, objective.base.frames)
-            kinds.scale(move, np.exp(log_steps(self.weights, features(kinds, state, move))))
+            kinds, vectors = Kinds(objective.base.unknowns, objective.base.frames), mixed_of(state, move)
+            move = kinds.mixed(vectors, shares(self.weights, features(kinds, state, vectors)))
         if move @ g >= 0:
             move = -g
         if state.shrink < 1:
@@ -209,13 +213,17 @@ class LearnedLBFGS:
         return out
 
 
-def features(kinds: Kinds, state: ClipState, direction: np.ndarray) -> np.ndarray:
-    """What the network sees of every kind. -> [n, 4, FEATURES]."""
+def mixed_of(state: ClipState, direction: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What a learned step is made of, [N] each: the L-BFGS direction, the gradient, the last step."""
     g = state.gradient[0]
+    return direction, g, state.pairs[-1][0] if len(state.pairs) else np.zeros_like(g)
+
+
+def features(kinds: Kinds, state: ClipState, vectors: Sequence[np.ndarray]) -> np.ndarray:
+    """What the network sees of every kind, of the vectors of `mixed_of`. -> [n, 4, FEATURES]."""
     known = 1.0 if len(state.pairs) else 0.0
-    step = state.pairs[-1][0] if known else np.zeros_like(g)
     pairs = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))
-    products = kinds.products((direction, g, step), pairs)
+    products = kinds.products(vectors, pairs)
     squares = products[:3] + _TINY
     cosines = products[3:] / np.sqrt(squares[[0, 0, 1]] * squares[[1, 2, 2]])
     # How a kind's length compares with the mean over all kinds, and with that of the step before.
@@ -231,14 +239,17 @@ def features(kinds: Kinds, state: ClipState, direction: np.ndarray) -> np.ndarra
     return seen
 
 
-def log_steps(weights: Weights, seen: np.ndarray) -> np.ndarray:
-    """The logarithm of each kind's step size. [n, 4, FEATURES] -> [n, 4]."""
+def shares(weights: Weights, seen: np.ndarray) -> np.ndarray:
+    """Of the vectors of `mixed_of` each kind's share in the step. [n, 4, FEATURES] -> [n, 4, 3]."""
     h = seen.reshape(-1, FEATURES)
     for layer in ("encoder1", "encoder2"):
         h = h @ weights[layer]
         h += weights[f"{layer}_bias"]
         np.maximum(h, 0, out=h)
-    return LARGEST_LOG_STEP * np.tanh(h @ weights["step"]).reshape(seen.shape[:-1])
+    out = np.tanh(h @ weights["shares"])
+    out[:, 0] = np.exp(LARGEST_LOG_STEP * out[:, 0])
+    out[:, 1:] *= MOST_ADDED
+    return out.reshape(*seen.shape[:-1], 3)
 
 
 def load_clip_minimizer(path: str | Path = CLIP_STEPS) -> LearnedLBFGS:
@@ -251,6 +262,6 @@ def load_clip_minimizer(path: str | Path = CLIP_STEPS) -> LearnedLBFGS:
 
 @cache
 def _load(path: Path) -> LearnedLBFGS:
-    what = "file of step sizes for clips"
+    what = "file of steps for clips"
     _, weights = read_weights(path, what, lambda metadata: int(metadata["hidden"]), weight_shapes)
     return LearnedLBFGS(weights)

@@ -197,8 +197,8 @@ class QuadraticsConfig:
 
 @dataclass(frozen=True)
 class ClipStepsConfig:
-    """The step sizes of clips: ``clips`` of so many ``frames`` at ``rate`` hertz, a share ``bad_starts`` of
-    which begin off the reading; every one of ``steps`` meta-steps runs ``unroll`` iterations on ``batch``
+    """The learned steps of clips: ``clips`` of so many ``frames`` at ``rate`` hertz, a share ``bad_starts``
+    of which begin off the reading; every one of ``steps`` meta-steps runs ``unroll`` iterations on ``batch``
     clips. A step counts in units of the energy left to gain plus ``floor`` of the least.
     """
 
@@ -207,7 +207,7 @@ class ClipStepsConfig:
     rate: float = 30.0
     frames: tuple[int, int] = (60, 240)
     bad_starts: float = 0.15
-    steps: int = 400
+    steps: int = 600
     batch: int = 4
     unroll: int = 18
     learning_rate: float = 6e-3

@@ -1,8 +1,9 @@
-"""Learning how far to go along L-BFGS's direction in a clip, kind of unknown by kind.
+"""Learning what a step in a clip is made of, kind of unknown by kind.
 
-A step is judged by the gradient where it ends: ``g(x + a d) . d`` is the derivative of the energy by the
-step size, so no step needs to be differentiated through, and the objective stays numpy. Points are detached
-from each other, which trials found no worse than unrolling; steps are weighed by the energy left to gain.
+A step is judged by the gradient where it ends: ``g(x + sum a_i v_i) . v_i`` is the derivative of the energy
+by the share a_i, so no step needs to be differentiated through, and the objective stays numpy. Points are
+detached from each other, which trials found no worse than unrolling; steps are weighed by the energy left to
+gain.
 """
 
 from __future__ import annotations
@@ -19,7 +20,15 @@ import torch
 from ..body_model import BodyModel
 from ..camera import Camera
 from ..clip_base import Whitened, kronecker_base
-from ..clip_minimizer import LARGEST_LOG_STEP, Kinds, LearnedLBFGS, features, weight_shapes
+from ..clip_minimizer import (
+    LARGEST_LOG_STEP,
+    MOST_ADDED,
+    Kinds,
+    LearnedLBFGS,
+    features,
+    mixed_of,
+    weight_shapes,
+)
 from ..clip_motion import read_clip
 from ..clip_problem import clip_problem
 from ..initializer import Initializer
@@ -98,7 +107,7 @@ def _training_clip(
 
 
 class ClipStepNetwork(torch.nn.Module):
-    """`clip_minimizer.log_steps`, to be trained; it begins at steps of one."""
+    """`clip_minimizer.shares`, to be trained; it begins at L-BFGS's own steps."""
 
     def __init__(self, hidden: int, seed: int) -> None:
         """With random encoders and a zero head."""
@@ -106,15 +115,16 @@ class ClipStepNetwork(torch.nn.Module):
         generator = torch.Generator().manual_seed(seed)
         for name, shape in weight_shapes(hidden).items():
             drawn = torch.randn(shape, generator=generator, dtype=torch.float64) * (2 / shape[0]) ** 0.5
-            zero = name == "step" or name.endswith("bias")
+            zero = name == "shares" or name.endswith("bias")
             setattr(self, name, torch.nn.Parameter(torch.zeros_like(drawn) if zero else drawn))
 
     def forward(self, seen: torch.Tensor) -> torch.Tensor:
-        """[n, 4, FEATURES] -> [n, 4]."""
+        """[n, 4, FEATURES] -> [n, 4, 3]."""
         w = dict(self.named_parameters())
         h = torch.relu(seen @ w["encoder1"] + w["encoder1_bias"])
         h = torch.relu(h @ w["encoder2"] + w["encoder2_bias"])
-        return LARGEST_LOG_STEP * torch.tanh((h @ w["step"])[..., 0])
+        out = torch.tanh(h @ w["shares"])
+        return torch.cat([torch.exp(LARGEST_LOG_STEP * out[..., :1]), MOST_ADDED * out[..., 1:]], dim=-1)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The weights for numpy."""
@@ -130,18 +140,18 @@ def clip_loss(
     total = torch.zeros((), dtype=torch.float64)
     for _ in range(config.unroll):
         g = state.gradient[0]
-        direction = LearnedLBFGS.direction(state, g)
-        seen = features(clip.kinds, state, direction)
+        vectors = [v.copy() for v in mixed_of(state, LearnedLBFGS.direction(state, g))]
+        seen = features(clip.kinds, state, vectors)
         shrink = state.shrink
         state = minimizer.step(clip.whitened, state)
         ends_at = state.pairs.vectors[-1] + g
-        slope = shrink * clip.kinds.products((ends_at, direction), ((0, 1),))[0]
-        slope[:, 3] /= len(slope)  # the shape's step is the mean over the rows
+        pairs = tuple((0, 1 + i) for i in range(len(vectors)))
+        slope = shrink * np.moveaxis(clip.kinds.products((ends_at, *vectors), pairs), 0, -1)
+        slope[:, 3] /= len(slope)  # the shape's share is the mean over the rows
         gap = max(float(state.energy[0]) / clip.least - 1, 0.0)
         weight = torch.as_tensor(slope) / (clip.least * (gap + config.floor))
         weight = weight / max(1.0, float(weight.norm()))
-        known = torch.as_tensor(seen, dtype=torch.float64)
-        total = total + (weight * torch.exp(network(known))).sum()
+        total = total + (weight * network(torch.as_tensor(seen, dtype=torch.float64))).sum()
     return total, float(state.energy[0]) / clip.least - 1
 
 
@@ -170,7 +180,7 @@ def learn_clip_steps(clips: Sequence[TrainingClip], config: ClipStepsConfig, *, 
 def save_clip_steps(path: Path, network: ClipStepNetwork, config: TrainingConfig, began: float) -> None:
     """Write the weights with what they are and where they come from; ``began`` in monotonic seconds."""
     metadata = {
-        "what": "step sizes of LSR1 Body Fit for clips",
+        "what": "steps of LSR1 Body Fit for clips",
         "hidden": config.clip_steps.hidden,
         **MOTION_CAPTURE,
         "config": config_json(config),

@@ -184,7 +184,7 @@ def _widened_poses(shop: Workshop) -> np.ndarray:
 
 
 def clip_steps_stage(shop: Workshop) -> None:
-    """Learn the step sizes of clips, on motions read by the initializers in use."""
+    """Learn the steps of clips, on motions read by the initializers in use."""
     if not shop.processes.is_first:
         return
     began, config = time.monotonic(), shop.config.clip_steps

@@ -8,7 +8,7 @@ import pytest
 from lsr1_solver import clip_base
 from lsr1_solver.clip_base import KroneckerBase, Whitened, kronecker_base
 from lsr1_solver.clip_chain import clip_chain
-from lsr1_solver.clip_minimizer import LearnedLBFGS, weight_shapes
+from lsr1_solver.clip_minimizer import Kinds, LearnedLBFGS, weight_shapes
 from lsr1_solver.clip_model import ClipModel
 from lsr1_solver.clip_motion import read_clip
 from lsr1_solver.clip_objective import ClipObjective
@@ -265,6 +265,26 @@ def test_zero_weights_are_plain_lbfgs_and_no_step_raises_the_energy() -> None:
         assert energies[-1] < energies[0]
         ends.append(energies[-1])
     assert ends[0] == pytest.approx(ends[1], rel=1e-9)
+
+
+def test_the_gradient_tells_what_each_share_is_worth() -> None:
+    objective, z = small_clip(40)
+    whitened = Whitened(objective, kronecker_base(objective, z), z)
+    kinds, random = Kinds(objective.unknowns, 40), np.random.default_rng(0)
+    vectors = 0.02 * random.normal(size=(3, z.size))
+    shares = random.normal(size=(objective.unknowns, 4, 3))
+
+    def energy(shares: np.ndarray) -> float:
+        return float(whitened.energy_and_gradient(kinds.mixed(list(vectors), shares)[None])[0][0])
+
+    gradient = whitened.energy_and_gradient(kinds.mixed(list(vectors), shares)[None])[1][0]
+    worth = kinds.products((gradient, *vectors), [(0, 1), (0, 2), (0, 3)])
+    worth[..., 3] /= objective.unknowns  # the shape's share is the mean over the rows
+    for index in [(0, 0, 0), (3, 1, 1), (20, 2, 2), (5, 3, 1), (7, 3, 2)]:
+        step = np.zeros_like(shares)
+        step[index] = 1e-4
+        slope = (energy(shares + step) - energy(shares - step)) / 2e-4
+        assert slope == pytest.approx(worth[index[2], index[0], index[1]], rel=1e-4, abs=1e-7)
 
 
 def test_a_run_over_a_clip_says_how_steps_should_change() -> None:
