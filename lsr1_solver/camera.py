@@ -11,8 +11,13 @@ from math import radians, tan
 
 import numpy as np
 
-from .arrays import Array, at_least, namespace
+from .arrays import Array, at_least, constant, namespace
 from .errors import FitError
+from .rotation import cross_matrix
+
+_EYE, _AHEAD = np.eye(3), np.array([0.0, 0.0, -1.0])
+# From v to v x AHEAD.
+_ACROSS_AHEAD = np.array([[0.0, 1.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
 
 DEFAULT_FIELD_OF_VIEW = 50.0  # degrees, over the longer side: between a phone's and a normal lens's
 
@@ -135,15 +140,12 @@ def turn_to_points(plane: Array, seen: Array) -> tuple[Array, Array]:
     rays = xp.concat([plane, -xp.ones_like(plane[..., :1])], axis=-1)
     unit = rays * (seen / xp.sqrt(xp.sum(rays * rays, axis=-1)))[..., None]
     mean = xp.sum(unit, axis=1)
-    x, y, z = mean[:, 0], mean[:, 1], mean[:, 2]
+    length = xp.sqrt(xp.sum(mean * mean, axis=-1))[:, None]
     # Nothing seen is seen straight ahead.
-    length = xp.sqrt(x * x + y * y + z * z)
-    z = xp.where(length > 0, z, -xp.ones_like(z))
-    length = xp.where(length > 0, length, xp.ones_like(length))
-    x, y, c = x / length, y / length, -z / length
-    share = 1 / (1 + c)
-    entries = [1 - share * x * x, -share * x * y, x, -share * x * y, 1 - share * y * y, y, -x, -y, c]
-    turn = xp.reshape(xp.stack(entries, axis=-1), (-1, 3, 3))
+    ray = xp.where(length > 0, mean, constant(_AHEAD, mean)) / xp.where(length > 0, length, 1 + length)
+    # The smallest rotation that takes the ray straight ahead, about the axis that is across both.
+    K = cross_matrix(ray @ constant(_ACROSS_AHEAD, mean))
+    turn = constant(_EYE, mean) + K + K @ K / (1 - ray[:, 2, None, None])
     return turn, plane_in_view(turn, plane, seen)
 
 

@@ -39,9 +39,9 @@ class _Work:
 
     def unfinished(self) -> _Work:
         """Without what has converged, once that is half of it: each step would work on it for nothing."""
-        left = np.flatnonzero(~self.state.converged)
-        if 2 * len(left) > len(self.rows):
+        if 2 * np.count_nonzero(self.state.converged) < len(self.rows):
             return self
+        left = np.flatnonzero(~self.state.converged)
         return _Work(self.rows[left], self.objective.select(left), selected(self.state, left))
 
     def after(self, minimizer: Minimizer[MinimizerState]) -> _Work:
@@ -71,7 +71,7 @@ class Stages:
             z, energy = z.copy(), energy.copy()  # what was shown stays as it was
             for each in work:
                 z[each.rows], energy[each.rows] = each.state.z, each.state.energy
-            work = [each.unfinished() for each in work if not np.all(each.state.converged)]
+            work = [each.unfinished() for each in work if not each.state.converged.all()]
             status = FitStatus.RUNNING
             if not work:  # a problem without an energy counts as converged
                 status = FitStatus.DIVERGED if np.all(np.isnan(energy)) else FitStatus.CONVERGED
