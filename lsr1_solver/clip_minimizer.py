@@ -27,6 +27,9 @@ from .weight_files import read_weights
 CLIP_STEPS = Path(__file__).resolve().parents[1] / "assets" / "clip_steps.npz"
 # Log step sizes stay within this, and what is added of the gradient and of the last step within that.
 LARGEST_LOG_STEP, MOST_ADDED = 1.0, 0.25
+# Steps are learned where curvature is some ten times the base's at most. What holds or draws parts of a body
+# is far stiffer, and of the gradient nothing may be added then: L-BFGS finds that scale by itself.
+STIFFEST = 30.0
 # Frequencies, as shares of the highest, at which a kind of unknown is parted: drift, motion, tremor.
 PARTINGS = (0.04, 0.2)
 FEATURES = 10
@@ -158,9 +161,10 @@ class LearnedLBFGS:
         """One evaluation: kept if it lowers the energy, and its pair in any case."""
         g = state.gradient[0]
         move = self.direction(state, g)
-        if self.weights is not None and isinstance(objective, Whitened):
+        weights = None if state.pairs.is_stiff(STIFFEST) else self.weights
+        if weights is not None and isinstance(objective, Whitened):
             kinds, vectors = Kinds(objective.base.unknowns, objective.base.frames), mixed_of(state, move)
-            move = kinds.mixed(vectors, shares(self.weights, features(kinds, state, vectors)))
+            move = kinds.mixed(vectors, shares(weights, features(kinds, state, vectors)))
         if move @ g >= 0:
             move = -g
         if state.shrink < 1:

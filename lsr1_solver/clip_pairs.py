@@ -46,6 +46,10 @@ class Pairs:
         s, y = self.vectors.reshape(len(self), 2, -1)[index]
         return s, y
 
+    def is_stiff(self, most: float) -> bool:
+        """Whether the last step met more than ``most`` times the curvature of one: ``y.y > most s.y``."""
+        return bool(len(self) and self.gram[-1, -1] > most * self.gram[-2, -1])
+
     def with_pair(self, s: np.ndarray, before: np.ndarray, after: np.ndarray, memory: int) -> Pairs:
         """These and one more, the oldest gone where there are more than ``memory``.
 
