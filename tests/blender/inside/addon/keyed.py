@@ -13,3 +13,15 @@ def insert_keyframes(
 ) -> None:
     """Key a pose [B] at scene frames [B]; keys at other frames stay."""
     insert_channels(armature, motion_channels(armature, pose, to_world), np.asarray(frames, dtype=float))
+
+
+def tweaked(armature: bpy.types.Object) -> None:
+    """Its action is a strip that is being edited."""
+    data = armature.animation_data_create()
+    data.action = data.action or bpy.data.actions.new("strip")
+    track = data.nla_tracks.new()
+    strip = track.strips.new("strip", 1, data.action)
+    data.action = None
+    track.select = strip.select = True
+    data.nla_tracks.active = track
+    data.use_tweak_mode = True

@@ -24,7 +24,7 @@ from lsr1_body_fit.addon.reprojection import joints_seen
 from lsr1_body_fit.addon.rig import target
 from lsr1_body_fit.lsr1_solver import SMPL_JOINT_NAMES
 
-from tests.blender.inside.addon.keyed import insert_keyframes
+from tests.blender.inside.addon.keyed import insert_keyframes, tweaked
 from tests.blender.inside.addon.test_clip import clips_pose, fit_clip, key_frames, scene_of_walk
 from tests.blender.inside.addon.test_deleted import all_there, nothing_runs
 from tests.blender.inside.addon.test_operators import channels
@@ -130,18 +130,7 @@ def a_bone_less(armature: bpy.types.Object) -> None:
     armature.data.bones["left_elbow"].name = "hinge"
 
 
-def tweak_mode(armature: bpy.types.Object) -> None:
-    """Its action was pushed down, and the strip is edited."""
-    data = armature.animation_data
-    track = data.nla_tracks.new()
-    strip = track.strips.new("strip", 1, data.action)
-    data.action = None
-    track.select = strip.select = True
-    data.nla_tracks.active = track
-    data.use_tweak_mode = True
-
-
-@pytest.mark.parametrize("change", [other_armature, a_bone_less, tweak_mode])
+@pytest.mark.parametrize("change", [other_armature, a_bone_less, tweaked])
 @pytest.mark.parametrize("called_off", [False, True])
 def test_a_body_that_is_another_by_then_ends_a_run_well(
     change: Callable[[bpy.types.Object], None], called_off: bool
@@ -156,7 +145,7 @@ def test_a_body_that_is_another_by_then_ends_a_run_well(
     change(armature)
     if called_off:
         run.called_off()
-    elif change is not tweak_mode:
+    elif change is not tweaked:
         assert run.to_its_end() == "CANCELLED" and "no SMPL rig" in run.said[-1]
     else:
         assert run.esc() == "CANCELLED"

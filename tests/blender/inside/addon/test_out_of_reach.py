@@ -14,6 +14,7 @@ from lsr1_body_fit.lsr1_solver import FitError
 
 from tests.blender.inside.addon.character_rigs import Figure, character
 from tests.blender.inside.addon.copies import choose, moving_body
+from tests.blender.inside.addon.keyed import tweaked
 from tests.blender.inside.addon.rigs import world_vertices
 from tests.blender.inside.addon.test_clip import curves_of, fit_clip, scene_of_walk
 from tests.blender.inside.addon.test_motion_files import scene_with_walk, unchanged, written
@@ -75,18 +76,6 @@ def test_a_file_that_cannot_be_written_is_said_in_a_sentence(
     with pytest.raises(RuntimeError, match="cannot be written: Is a directory") as caught:
         getattr(bpy.ops.lsr1, operator)(filepath=path)
     assert "Traceback" not in str(caught.value) and unchanged(armature) == before
-
-
-def tweaked(armature: bpy.types.Object) -> None:
-    """Its action is a strip that is being edited."""
-    data = armature.animation_data_create()
-    data.action = data.action or bpy.data.actions.new("strip")
-    track = data.nla_tracks.new()
-    strip = track.strips.new("strip", 1, data.action)
-    data.action = None
-    track.select = strip.select = True
-    data.nla_tracks.active = track
-    data.use_tweak_mode = True
 
 
 def test_a_motion_that_cannot_be_imported_changes_nothing(tmp_path: Path) -> None:
