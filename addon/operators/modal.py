@@ -6,7 +6,7 @@ import bpy
 
 from ...lsr1_solver import FitError
 from .common import in_scene, over_panel, redraw
-from .own_scene import InOwnScene, or_called_off
+from .own_scene import InOwnScene, called_off, or_called_off
 
 TICK = 0.01  # seconds
 # The view may be turned meanwhile; everything else waits.
@@ -72,15 +72,11 @@ class InSlices(InOwnScene):
         """All at once: for scripts, and where there is no window."""
         if not self._began(context):
             return {"CANCELLED"}
-        try:
+        with called_off(self, context):
             while self.step(context):
                 pass
             return self.end(context)
-        except FitError as error:
-            return self._fail(context, error)
-        except Exception:
-            self.cancel(context)
-            raise
+        return {"CANCELLED"}
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         """Begin, and go on with every tick."""
@@ -92,16 +88,15 @@ class InSlices(InOwnScene):
         """Begin, and go on with every tick. ``is_modal``: Blender's events come in already."""
         if not self._began(context):
             return {"CANCELLED"}
-        try:
+        with called_off(self, context):
             if self.patience and not self._work(context, self.patience):
                 return self.end(context)
-        except FitError as error:
-            return self._fail(context, error)
-        self._timer = context.window_manager.event_timer_add(TICK, window=context.window)
-        if not is_modal:
-            context.window_manager.modal_handler_add(self)
-        context.scene.lsr1.result.is_running = True
-        return {"RUNNING_MODAL"}
+            self._timer = context.window_manager.event_timer_add(TICK, window=context.window)
+            if not is_modal:
+                context.window_manager.modal_handler_add(self)
+            context.scene.lsr1.result.is_running = True
+            return {"RUNNING_MODAL"}
+        return {"CANCELLED"}
 
     @or_called_off
     def modal(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
@@ -156,11 +151,6 @@ class InSlices(InOwnScene):
         """The window shows another scene by now: what runs ends in its own."""
         self.cancel(context)
         self.report({"INFO"}, f"Cancelled, for {lost}")
-        return {"CANCELLED"}
-
-    def _fail(self, context: bpy.types.Context, error: FitError) -> set[str]:
-        self.cancel(context)
-        self.report({"ERROR"}, str(error))
         return {"CANCELLED"}
 
     def _stop(self, context: bpy.types.Context) -> None:

@@ -1,6 +1,7 @@
 """What modal operators share that keep to the scene in which they began, whatever a window shows by then."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from typing import TypeVar
 
@@ -13,22 +14,29 @@ _Own = TypeVar("_Own", bound=bpy.types.Operator)
 _Modal = Callable[[_Own, bpy.types.Context, bpy.types.Event], set[str]]
 
 
-def or_called_off(modal: _Modal[_Own]) -> _Modal[_Own]:
-    """An operator's ``modal`` that calls it off where it fails. FitError is told to the user; of what nobody
-    expects Blender tells the operator nothing, and drops it.
+@contextmanager
+def called_off(operator: bpy.types.Operator, context: bpy.types.Context) -> Iterator[None]:
+    """The operator is called off where what is done meanwhile fails. FitError ends here and is told to the
+    user; of what nobody expects Blender tells the operator nothing, and drops it.
     """
+    try:
+        yield
+    except FitError as error:
+        operator.cancel(context)
+        operator.report({"ERROR"}, str(error))
+    except Exception:
+        operator.cancel(context)
+        raise
+
+
+def or_called_off(modal: _Modal[_Own]) -> _Modal[_Own]:
+    """An operator's ``modal`` that is `called_off` where it fails."""
 
     @wraps(modal)
     def guarded(self: _Own, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
-        try:
+        with called_off(self, context):
             return modal(self, context, event)
-        except FitError as error:
-            self.cancel(context)
-            self.report({"ERROR"}, str(error))
-            return {"CANCELLED"}
-        except Exception:
-            self.cancel(context)
-            raise
+        return {"CANCELLED"}
 
     return guarded
 

@@ -113,6 +113,15 @@ def test_a_run_that_fails_unexpectedly_is_called_off(
     assert np.array_equal(channels(armature), before) and list(armature.lsr1_body.betas) == stood
 
 
+def test_a_run_that_fails_in_its_first_moments_is_called_off() -> None:
+    body_of_walk()
+    calls: list[str] = []
+    brings_back = {"patience": 1.0, "step": fails, "give_up": lambda *_: calls.append("given up")}
+    with pytest.raises(FaultError):
+        Ticking(LSR1_OT_other_solutions, **brings_back)
+    assert calls == ["given up"] and nothing_runs()
+
+
 def test_a_script_is_left_with_nothing_half_done(monkeypatch: pytest.MonkeyPatch) -> None:
     scene_of_walk(12)
     before = all_there()

@@ -26,8 +26,8 @@ class Ticking:
             for name, part in vars(kind).items()
             if name not in _OF_A_CLASS
         }
-        always = {"report": report, "patience": 0.0, "time_slice": 0.0}
-        kind = type(operator.__name__, (InSlices,), {**parts, **options, **always})
+        slices = {"report": report, "patience": 0.0, "time_slice": 0.0}
+        kind = type(operator.__name__, (InSlices,), {**parts, **slices, **options})
         for name, part in parts.items():
             if isinstance(part, FunctionType) and "__class__" in part.__code__.co_freevars:
                 setattr(kind, name, _of_class(part, kind))
