@@ -45,6 +45,9 @@ PIECE, OVERLAP = 1500, 1.0
 # Iterations before outliers are dropped; from one shown state to the next: to show one takes half as long as
 # an iteration.
 LOOK_AFTER, SHOWN_EVERY = 10, 10
+# What follows the common rate ends with an iteration that takes less than this share off the energy. Further
+# ones come no nearer to the truth, and take apart what two cameras saw of one motion.
+LEAST_GAIN = 0.01
 
 
 @dataclass(frozen=True)
@@ -186,17 +189,17 @@ def _solve(
         reading = replace(reading, betas=shape)
     stride = frames_apart(frame_rate_of(view), COMMON_RATE)
     common = np.arange(part.first, part.last) % stride == 0
-    look_after, contacts = LOOK_AFTER, None
+    look_after, least_gain, contacts = LOOK_AFTER, 0.0, None
     if begin is not None:
         begin = begin.frames(part.frames)
     elif stride > 1 and view.problem.fitted_frames[common].any():
         begin = yield from _at_common_rate(clip, view, reading, common, stride)
-        look_after, contacts = 0, begin.contacts
+        look_after, least_gain, contacts = 0, LEAST_GAIN, begin.contacts
     problem = clip_problem(view, reading)
     objective = problem.objective if shape is None else problem.objective.with_fixed_shape()
     z = problem.start if begin is None else problem.coordinates(begin)
     begun = descent(objective, z, clip.minimizer)
-    way, (steps, solved) = yield from _minimised(clip, problem, begun, reading, look_after)
+    way, (steps, solved) = yield from _minimised(clip, problem, begun, reading, look_after, least_gain)
     if contacts is None:
         contacts = contacts_of(problem, solved)
     if contacts.any() or view.problem.pins is not None:
@@ -225,9 +228,14 @@ def _at_common_rate(
 
 
 def _minimised(
-    clip: _Clip, problem: ClipProblem, begun: Descent, like: ClipMotion, look_after: int
+    clip: _Clip,
+    problem: ClipProblem,
+    begun: Descent,
+    like: ClipMotion,
+    look_after: int,
+    least_gain: float = 0.0,
 ) -> Generator[_Shown, None, tuple[Descent, _Shown]]:
-    """Down an energy, ``look_after`` iterations and then more without outliers.
+    """Down an energy, ``look_after`` iterations and then more without outliers, until one gains too little.
 
     Returns where that ends, and its motion, which was not shown yet; contacts are those of ``like``.
     """
@@ -236,16 +244,23 @@ def _minimised(
     if dropped.any():
         way = way.on(way.objective.without(dropped))
     like = replace(like, dropped=dropped.T)
-    way, late = yield from _down(clip, problem, way, like, clip.max_iterations)
+    way, late = yield from _down(clip, problem, way, like, clip.max_iterations, least_gain)
     return way, _Shown(early + late, problem.motion(way.posed, like))
 
 
 def _down(
-    clip: _Clip, problem: ClipProblem, begun: Descent, like: ClipMotion, count: int
+    clip: _Clip, problem: ClipProblem, begun: Descent, like: ClipMotion, count: int, least_gain: float = 0.0
 ) -> Generator[_Shown, None, tuple[Descent, int]]:
-    """The way down, of which every few points are shown. Returns its end, and the iterations since."""
+    """The way down, of which every few points are shown. Returns its end, and the iterations since.
+
+    It ends where the minimizer has converged, or lowers the energy by a share of it below ``least_gain``.
+    """
     way, done, told = begun, 0, 0
-    for done, way in enumerate(begun.steps(count), start=1):
+    for done, after in enumerate(begun.steps(count), start=1):
+        energy = float(after.state.energy[0])
+        gain, way = float(way.state.energy[0]) - energy, after
+        if 0 < gain < least_gain * energy:
+            break
         if clip.shown and done % SHOWN_EVERY == 0:
             yield _Shown(done - told, problem.motion(way.posed, like))
             told = done

@@ -30,7 +30,8 @@ LARGEST_LOG_STEP, MOST_ADDED = 1.0, 0.25
 # Steps are learned where curvature is some ten times the base's at most. What holds or draws parts of a body
 # is far stiffer, and of the gradient nothing may be added then: L-BFGS finds that scale by itself.
 STIFFEST = 30.0
-# Frequencies, as shares of the highest, at which a kind of unknown is parted: drift, motion, tremor.
+# Frequencies, as shares of the highest, up to which a kind of unknown is parted: drift and motion. Of the way
+# to the minimum hardly anything is faster: tremor goes along the L-BFGS direction as it is.
 PARTINGS = (0.04, 0.2)
 FEATURES = 10
 # Of the frequencies of a part as many as this, or up to twice as many, are looked at.
@@ -41,7 +42,7 @@ SHRINK, GROWTH = 0.3, 3.0
 DEGENERATE = 1e-6
 _TINY = 1e-20
 # The parts and the shape, as the network is told of them.
-_PART = np.linspace(-1, 1, len(PARTINGS) + 2)
+_PART = np.linspace(-1, 1, len(PARTINGS) + 1)
 
 Weights = Mapping[str, np.ndarray]
 
@@ -60,13 +61,13 @@ def weight_shapes(hidden: int) -> dict[str, tuple[int, ...]]:
 def _parts(frames: int) -> list[tuple[int, int]]:
     """The first frequency of each part, and the one after its last."""
     inner = (min(frames, max(1, round(share * frames))) for share in PARTINGS)
-    return list(itertools.pairwise((0, *inner, frames)))
+    return list(itertools.pairwise((0, *inner)))
 
 
 @lru_cache(maxsize=16)
 def _sample(frames: int) -> tuple[list[tuple[slice, slice]], np.ndarray]:
     """The frequencies of each part that are looked at, and their places among all F that are; what each of
-    these counts in its part, [F, 3].
+    these counts in its part, [F, 2].
 
     Of long parts every so many-th frequency stands for its neighbours.
     """
@@ -83,8 +84,8 @@ def _sample(frames: int) -> tuple[list[tuple[slice, slice]], np.ndarray]:
 
 @dataclass(frozen=True, eq=False)
 class Kinds:
-    """How a vector [N] of whitened unknowns falls into kinds: n coordinates, each parted by frequency, and
-    the shape.
+    """How a vector [N] of whitened unknowns falls into kinds: n coordinates, each parted by frequency up to
+    the fastest of `PARTINGS`, and the shape.
     """
 
     unknowns: int
@@ -93,7 +94,7 @@ class Kinds:
     def products(self, vectors: Sequence[np.ndarray], pairs: Sequence[tuple[int, int]]) -> np.ndarray:
         """The products of P pairs of vectors, by their numbers, kind by kind.
 
-        -> [P, n, 4]: three parts, and the shape in every row.
+        -> [P, n, 3]: two parts, and the shape in every row.
         """
         count = self.unknowns * self.frames
         slices, worth = _sample(self.frames)
@@ -101,21 +102,26 @@ class Kinds:
         for row, v in zip(rows, vectors, strict=True):
             for frequencies, place in slices:
                 row[:, place] = v[:count].reshape(self.unknowns, self.frames)[:, frequencies]
-        products = np.empty((len(pairs), self.unknowns, len(PARTINGS) + 2))
-        for own, (a, b) in zip(products, pairs, strict=True):
-            own[:, :-1] = (rows[a] * rows[b]) @ worth
-        products[..., -1] = np.array([vectors[a][count:] @ vectors[b][count:] for a, b in pairs])[:, None]
+        shapes = np.stack([v[count:] for v in vectors])
+        first, second = (list(side) for side in zip(*pairs, strict=True))
+        products = np.empty((len(pairs), self.unknowns, len(PARTINGS) + 1))
+        products[..., :-1] = (rows[first] * rows[second]) @ worth
+        products[..., -1] = (shapes[first] * shapes[second]).sum(axis=1)[:, None]
         return products
 
     def mixed(self, vectors: Sequence[np.ndarray], shares: np.ndarray) -> np.ndarray:
-        """The sum of V vectors, of each a share for every kind; ``shares`` [n, 4, V]."""
+        """The sum of V vectors, of each a share for every kind, and of what is of no kind the first.
+
+        ``shares`` [n, 3, V].
+        """
         count, shares = self.unknowns * self.frames, shares.astype(vectors[0].dtype, copy=False)
-        rows = np.stack([v[:count].reshape(self.unknowns, self.frames) for v in vectors], axis=1)
-        out = np.empty_like(vectors[0])
+        out = vectors[0].copy()
+        rows = [v[:count].reshape(self.unknowns, self.frames) for v in vectors]
         mixed = out[:count].reshape(self.unknowns, 1, self.frames)
         for part, (i, j) in enumerate(_parts(self.frames)):
-            np.matmul(shares[:, None, part], rows[..., i:j], out=mixed[..., i:j])
-        out[count:] = shares[:, 3].mean(axis=0) @ np.stack([v[count:] for v in vectors])
+            own = np.stack([row[:, i:j] for row in rows], axis=1)
+            np.matmul(shares[:, None, part], own, out=mixed[..., i:j])
+        out[count:] = shares[:, -1].mean(axis=0) @ np.stack([v[count:] for v in vectors])
         return out
 
 
@@ -224,7 +230,7 @@ def mixed_of(state: ClipState, direction: np.ndarray) -> tuple[np.ndarray, np.nd
 
 
 def features(kinds: Kinds, state: ClipState, vectors: Sequence[np.ndarray]) -> np.ndarray:
-    """What the network sees of every kind, of the vectors of `mixed_of`. -> [n, 4, FEATURES]."""
+    """What the network sees of every kind, of the vectors of `mixed_of`. -> [n, 3, FEATURES]."""
     known = 1.0 if len(state.pairs) else 0.0
     pairs = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))
     products = kinds.products(vectors, pairs)
@@ -244,7 +250,7 @@ def features(kinds: Kinds, state: ClipState, vectors: Sequence[np.ndarray]) -> n
 
 
 def shares(weights: Weights, seen: np.ndarray) -> np.ndarray:
-    """Of the vectors of `mixed_of` each kind's share in the step. [n, 4, FEATURES] -> [n, 4, 3]."""
+    """Of the vectors of `mixed_of` each kind's share in the step. [n, 3, FEATURES] -> [n, 3, V]."""
     h = seen.reshape(-1, FEATURES)
     for layer in ("encoder1", "encoder2"):
         h = h @ weights[layer]

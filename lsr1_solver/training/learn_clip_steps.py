@@ -119,7 +119,7 @@ class ClipStepNetwork(torch.nn.Module):
             setattr(self, name, torch.nn.Parameter(torch.zeros_like(drawn) if zero else drawn))
 
     def forward(self, seen: torch.Tensor) -> torch.Tensor:
-        """[n, 4, FEATURES] -> [n, 4, 3]."""
+        """[n, 3, FEATURES] -> [n, 3, V]."""
         w = dict(self.named_parameters())
         h = torch.relu(seen @ w["encoder1"] + w["encoder1_bias"])
         h = torch.relu(h @ w["encoder2"] + w["encoder2_bias"])
@@ -147,7 +147,7 @@ def clip_loss(
         ends_at = state.pairs.vectors[-1] + g
         pairs = tuple((0, 1 + i) for i in range(len(vectors)))
         slope = shrink * np.moveaxis(clip.kinds.products((ends_at, *vectors), pairs), 0, -1)
-        slope[:, 3] /= len(slope)  # the shape's share is the mean over the rows
+        slope[:, -1] /= len(slope)  # the shape's share is the mean over the rows
         gap = max(float(state.energy[0]) / clip.least - 1, 0.0)
         weight = torch.as_tensor(slope) / (clip.least * (gap + config.floor))
         weight = weight / max(1.0, float(weight.norm()))

@@ -25,13 +25,14 @@ from lsr1_solver.quasi_newton import SR1
 from lsr1_solver.training.clip_problems import SyntheticClip
 from tests.bench.hmr_methods import AnyMinimizer, minimizer
 from tests.bench.metrics import acceleration_error_mm, mpjpe_mm, pa_mpjpe_mm, slide_mm
+from tests.bench.published import SEEDS, WEIGHTS
 from tests.bench.smoothing import Filter, SavitzkyGolay, candidates, smoothed
 from tests.bench.table import Row
 from tests.bench.video_clips import FEET, standing_feet
 
 PER_FRAME = "per-frame fit"
 PARABOLA = SavitzkyGolay(5, 2)
-REFERENCE = "Gauss-Newton"
+REFERENCE, PLAIN, LEARNED = "Gauss-Newton", "L-BFGS", "L-BFGS, learned steps"
 ITERATIONS = 60
 ADAM_ITERATIONS = 100
 ADAM_RATES = (0.003, 0.01, 0.03, 0.1, 0.3)
@@ -43,12 +44,20 @@ def minimizers() -> dict[str, AnyMinimizer]:
     """A clip's minimizers by what the tables call them; learned ones where their weights are there."""
     named: dict[str, object] = {
         REFERENCE: LevenbergMarquardt(),
-        "L-BFGS": LearnedLBFGS(),
+        PLAIN: LearnedLBFGS(),
         "SR1": SR1(),
     }
     if CLIP_STEPS.exists():
-        named["L-BFGS, learned steps"] = load_clip_minimizer()
+        named[LEARNED] = load_clip_minimizer()
     return {name: minimizer(one) for name, one in named.items()}
+
+
+def further_seeds() -> dict[str, AnyMinimizer]:
+    """The learned steps of other trainings than the one that ships."""
+    return {
+        f"{LEARNED}, seed {seed}": minimizer(load_clip_minimizer(WEIGHTS / f"clip_steps-{seed}.npz"))
+        for seed in SEEDS[1:]
+    }
 
 
 def clip_problem(body: BodyModel, clip: SyntheticClip, frame_rate: float | None) -> FitProblem:

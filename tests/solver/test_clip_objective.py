@@ -8,7 +8,7 @@ import pytest
 from lsr1_solver import clip_base
 from lsr1_solver.clip_base import KroneckerBase, Whitened, kronecker_base
 from lsr1_solver.clip_chain import clip_chain
-from lsr1_solver.clip_minimizer import Kinds, LearnedLBFGS, weight_shapes
+from lsr1_solver.clip_minimizer import PARTINGS, Kinds, LearnedLBFGS, weight_shapes
 from lsr1_solver.clip_model import ClipModel
 from lsr1_solver.clip_motion import read_clip
 from lsr1_solver.clip_objective import ClipObjective
@@ -272,19 +272,28 @@ def test_the_gradient_tells_what_each_share_is_worth() -> None:
     whitened = Whitened(objective, kronecker_base(objective, z), z)
     kinds, random = Kinds(objective.unknowns, 40), np.random.default_rng(0)
     vectors = 0.02 * random.normal(size=(3, z.size))
-    shares = random.normal(size=(objective.unknowns, 4, 3))
+    shares = random.normal(size=(objective.unknowns, 3, 3))
 
     def energy(shares: np.ndarray) -> float:
         return float(whitened.energy_and_gradient(kinds.mixed(list(vectors), shares)[None])[0][0])
 
     gradient = whitened.energy_and_gradient(kinds.mixed(list(vectors), shares)[None])[1][0]
     worth = kinds.products((gradient, *vectors), [(0, 1), (0, 2), (0, 3)])
-    worth[..., 3] /= objective.unknowns  # the shape's share is the mean over the rows
-    for index in [(0, 0, 0), (3, 1, 1), (20, 2, 2), (5, 3, 1), (7, 3, 2)]:
+    worth[..., -1] /= objective.unknowns  # the shape's share is the mean over the rows
+    for index in [(0, 0, 0), (3, 1, 1), (20, 1, 2), (5, 2, 1), (7, 2, 2)]:
         step = np.zeros_like(shares)
         step[index] = 1e-4
         slope = (energy(shares + step) - energy(shares - step)) / 2e-4
         assert slope == pytest.approx(worth[index[2], index[0], index[1]], rel=1e-4, abs=1e-7)
+
+
+def test_what_is_faster_than_any_kind_goes_along_the_first_vector() -> None:
+    kinds, random = Kinds(5, 40), np.random.default_rng(0)
+    vectors = random.normal(size=(3, 5 * 40 + 10))
+    mixed = kinds.mixed(list(vectors), random.normal(size=(5, 3, 3)))
+    same = mixed[:200].reshape(5, 40) == vectors[0, :200].reshape(5, 40)
+    fastest = round(PARTINGS[-1] * 40)
+    assert same[:, fastest:].all() and not same[:, :fastest].any()
 
 
 def test_a_run_over_a_clip_says_how_steps_should_change() -> None:
