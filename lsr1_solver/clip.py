@@ -46,7 +46,8 @@ PIECE, OVERLAP = 1500, 1.0
 # an iteration.
 LOOK_AFTER, SHOWN_EVERY = 10, 10
 # What follows the common rate ends with an iteration that takes less than this share off the energy. Further
-# ones come no nearer to the truth, and take apart what two cameras saw of one motion.
+# ones come no nearer to the truth, and take apart what two cameras saw of one motion. Not where something is
+# held or pinned: that may be at a frame of which the common rate knows nothing.
 LEAST_GAIN = 0.01
 
 
@@ -194,7 +195,8 @@ def _solve(
         begin = begin.frames(part.frames)
     elif stride > 1 and view.problem.fitted_frames[common].any():
         begin = yield from _at_common_rate(clip, view, reading, common, stride)
-        look_after, least_gain, contacts = 0, LEAST_GAIN, begin.contacts
+        look_after, contacts = 0, begin.contacts
+        least_gain = LEAST_GAIN if view.kept is None and view.problem.pins is None else 0.0
     problem = clip_problem(view, reading)
     objective = problem.objective if shape is None else problem.objective.with_fixed_shape()
     z = problem.start if begin is None else problem.coordinates(begin)
