@@ -9,8 +9,13 @@ python build.py dev        the working tree as an extension of your Blender, for
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 if sys.version_info < (3, 11):
@@ -18,9 +23,12 @@ if sys.version_info < (3, 11):
 
 from tools import extension
 from tools.demo import demo as run_demo
-from tools.environments import ROOT, UnavailableError, development_python
+from tools.environments import BLENDERS, ROOT, UnavailableError, blender_python, development_python
 
 EVERY_PLATFORM = "any"
+# What pytest is run on at the same time, the longest first.
+WINDOW = "tests/blender/test_window.py"
+SUITES = (["tests/blender", f"--ignore={WINDOW}"], [WINDOW], ["--ignore=tests/blender"])
 
 
 def demo(arguments: argparse.Namespace) -> int:
@@ -35,14 +43,37 @@ def test(arguments: argparse.Namespace) -> int:
         ["ruff", "check", "."],
         ["ruff", "format", "--check", "."],
         ["pyright"],
-        ["pytest", *arguments.pytest_arguments],
     ]
+    if arguments.pytest_arguments:
+        checks.append(["pytest", *arguments.pytest_arguments])
     for check in checks:
         print("+", *check, flush=True)
         code = subprocess.run([python, "-m", *check], cwd=ROOT, check=False).returncode
         if code:
             return code
-    return 0
+    return 0 if arguments.pytest_arguments else all_tests(python)
+
+
+def all_tests(python: str) -> int:
+    """Run pytest on `SUITES`, one a core; the first failure's exit code, or 0."""
+    # What more than one of them needs is made before: they would do it at the same time.
+    shared = [partial(blender_python, blender) for blender in BLENDERS]
+    for made in (*shared, partial(extension.wheels, extension.this_platform())):
+        with suppress(UnavailableError):  # the tests that need it will say so
+            made()
+
+    def run(suite: Sequence[str]) -> subprocess.CompletedProcess[str]:
+        command = [python, "-m", "pytest", *suite]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    print("+ pytest, in parts: minutes without a word", flush=True)
+    codes = []
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for suite, answer in zip(SUITES, pool.map(run, SUITES), strict=True):
+            print("+", "pytest", *suite, flush=True)
+            print(answer.stdout + answer.stderr, flush=True)
+            codes.append(answer.returncode)
+    return next(filter(None, codes), 0)
 
 
 def package(arguments: argparse.Namespace) -> int:

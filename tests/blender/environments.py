@@ -12,7 +12,7 @@ from tests.shared import REPOSITORY, SHARED
 from tools.environments import BLENDERS, Blender, UnavailableError, blender_python
 
 INSIDE = REPOSITORY / "tests" / "blender" / "inside"
-SECONDS = 300
+SECONDS = 600
 
 each_blender = pytest.mark.parametrize("blender", BLENDERS, ids=lambda blender: blender.version)
 

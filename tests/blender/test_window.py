@@ -11,7 +11,7 @@ from tools.environments import UnavailableError
 from tools.window import run_in_window
 
 PICTURES = REPOSITORY / "out" / "window"
-SECONDS = 300
+SECONDS = 600
 
 
 def in_window(driver: str, extension_zip: str, work: Path) -> None:
