@@ -35,7 +35,7 @@ STIFFEST = 30.0
 PARTINGS = (0.04, 0.2)
 FEATURES = 10
 # Of the frequencies of a part as many as this, or up to twice as many, are looked at.
-SAMPLED_FREQUENCIES = 48
+SAMPLED_FREQUENCIES = 24
 # A trial point that raises the energy shortens the next step to this; success lengthens it again.
 SHRINK, GROWTH = 0.3, 3.0
 # A pair says nothing about curvature when it is this close to orthogonal (Nocedal & Wright 2006, eq. 6.26).
@@ -100,13 +100,15 @@ class Kinds:
         slices, worth = _sample(self.frames)
         rows = np.empty((len(vectors), self.unknowns, len(worth)), dtype=vectors[0].dtype)
         for row, v in zip(rows, vectors, strict=True):
+            spectrum = v[:count].reshape(self.unknowns, self.frames)
             for frequencies, place in slices:
-                row[:, place] = v[:count].reshape(self.unknowns, self.frames)[:, frequencies]
-        shapes = np.stack([v[count:] for v in vectors])
-        first, second = (list(side) for side in zip(*pairs, strict=True))
-        products = np.empty((len(pairs), self.unknowns, len(PARTINGS) + 1))
-        products[..., :-1] = (rows[first] * rows[second]) @ worth
-        products[..., -1] = (shapes[first] * shapes[second]).sum(axis=1)[:, None]
+                row[:, place] = spectrum[:, frequencies]
+        multiplied = np.empty((len(pairs), *rows.shape[1:]), dtype=rows.dtype)
+        products = np.empty((len(pairs), self.unknowns, len(PARTINGS) + 1), dtype=rows.dtype)
+        for i, (first, second) in enumerate(pairs):
+            np.multiply(rows[first], rows[second], out=multiplied[i])
+            products[i, :, -1] = vectors[first][count:] @ vectors[second][count:]
+        np.matmul(multiplied, worth, out=products[..., :-1])
         return products
 
     def mixed(self, vectors: Sequence[np.ndarray], shares: np.ndarray) -> np.ndarray:
