@@ -15,7 +15,6 @@ import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 
 if sys.version_info < (3, 11):
@@ -56,11 +55,13 @@ def test(arguments: argparse.Namespace) -> int:
 
 def all_tests(python: str) -> int:
     """Run pytest on `SUITES`, one a core; the first failure's exit code, or 0."""
-    # What more than one of them needs is made before: they would do it at the same time.
-    shared = [partial(blender_python, blender) for blender in BLENDERS]
-    for made in (*shared, partial(extension.wheels, extension.this_platform())):
-        with suppress(UnavailableError):  # the tests that need it will say so
-            made()
+    # What more than one of them needs is made before: they would do it at the same time. Where it can't be
+    # had, the tests that need it say so.
+    for blender in BLENDERS:
+        with suppress(UnavailableError):
+            blender_python(blender)
+    with suppress(UnavailableError):
+        extension.wheels(extension.this_platform())
 
     def run(suite: Sequence[str]) -> subprocess.CompletedProcess[str]:
         command = [python, "-m", "pytest", *suite]

@@ -5,13 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.blender.environments import INSIDE, assert_quiet
+from tests.blender.environments import INSIDE, SECONDS, assert_quiet
 from tests.shared import REPOSITORY, SHARED, needs_shared
 from tools.environments import UnavailableError
 from tools.window import run_in_window
 
 PICTURES = REPOSITORY / "out" / "window"
-SECONDS = 600
 
 
 def in_window(driver: str, extension_zip: str, work: Path) -> None:
